@@ -1,0 +1,193 @@
+//! Copies per second on one core: content encrypted once for all, beside whole encryption for each
+//! member, in the same run.
+//!
+//! `cargo bench --bench copies` prints the table. "Shared" is what `seal` does: a copy is one
+//! RecipientInfo, the CMS prefix and its base64, joined to bytes that all copies have in common.
+//! "Whole" encrypts and encodes the content anew for every member, with the same code, ciphers and
+//! ready-made public keys. Seconds are processor time of the one thread.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::indexing_slicing
+)]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use listseal::asn1::reader::tag;
+use listseal::asn1::{oid, writer};
+use listseal::mime::Entity;
+use listseal::model::Address;
+use listseal::model::list::{
+    CipherChoice, ContentCipher, Encrypt, Legacy, ListPolicy, MissingCertificate, OnUndecryptable,
+    Revocation, SubjectPolicy,
+};
+use listseal::pki::{Certificate, KeyKind, PrivateKey};
+use listseal::seal::{KeyTransport, Outer, Recipient, Sealing};
+use rand_core::UnwrapErr;
+
+/// How long one figure is measured.
+const SPAN: Duration = Duration::from_millis(1_500);
+/// Members with certificates of their own, whose serial numbers differ in length.
+const MEMBERS: usize = 20;
+
+const HEADER: &[u8] = b"Received: from mx.example.org by mail.example.org; Fri, 20 Nov 2026 10:00:00 +0000\r\n\
+From: Alice Example <alice@example.org>\r\nTo: team@example.org\r\nSubject: Minutes of the meeting\r\n\
+Message-ID: <8d7c1f6e@example.org>\r\nDate: Fri, 20 Nov 2026 10:00:00 +0000\r\n\r\n";
+
+fn main() {
+    let rsa = members(KeyKind::Rsa2048);
+    let ec = members(KeyKind::P256);
+    println!("copies per second on one core, {MEMBERS} members");
+    println!(
+        "{:>8}  {:<9} {:<12} {:>10} {:>12} {:>12} {:>9}",
+        "body", "key", "cipher", "once (ms)", "shared (/s)", "whole (/s)", "ratio"
+    );
+    for (size, people, key, cipher) in [
+        (5 << 10, &rsa, "RSA-2048", ContentCipher::Aes256Cbc),
+        (100 << 10, &rsa, "RSA-2048", ContentCipher::Aes256Cbc),
+        (10 << 20, &rsa, "RSA-2048", ContentCipher::Aes256Cbc),
+        (100 << 10, &rsa, "RSA-2048", ContentCipher::Aes256Gcm),
+        (100 << 10, &ec, "P-256", ContentCipher::Aes256Cbc),
+    ] {
+        row(size, people, key, cipher);
+    }
+}
+
+fn row(size: usize, people: &[Recipient], key: &str, cipher: ContentCipher) {
+    let policy = policy();
+    let post = Entity::parse(HEADER).unwrap();
+    let outer = Outer {
+        fields: post.fields(),
+        policy: &policy,
+        sequence: Some(1),
+        via: None,
+    };
+    let mut entity = b"Content-Type: text/plain\r\n\r\n".to_vec();
+    entity.resize(size, b'x');
+    let mut rng = UnwrapErr(getrandom::SysRng);
+    let mut seal = || Sealing::new(&entity, &outer, &[cipher], &mut rng).unwrap();
+
+    let clock = Clock::start();
+    let sealing = seal();
+    // The first copies make the shared base64.
+    for person in people {
+        black_box(sealing.copy_for(person, cipher).unwrap());
+    }
+    let once = clock.seconds();
+
+    let shared = rate(people, |person| {
+        black_box(sealing.copy_for(person, cipher).unwrap());
+    });
+    let whole = rate(people, |person| {
+        black_box(seal().copy_for(person, cipher).unwrap());
+    });
+    let shown = if size < 1 << 20 {
+        format!("{} KB", size >> 10)
+    } else {
+        format!("{} MB", size >> 20)
+    };
+    println!(
+        "{shown:>8}  {key:<9} {:<12} {:>10.1} {shared:>12.0} {whole:>12.0} {:>8.1}x",
+        cipher.name(),
+        once * 1e3,
+        shared / whole
+    );
+}
+
+/// Does `work` for one member after the other and returns how often in a second of processor time.
+fn rate(people: &[Recipient], mut work: impl FnMut(&Recipient)) -> f64 {
+    let (begin, clock) = (Instant::now(), Clock::start());
+    let mut done = 0_u32;
+    for person in people.iter().cycle() {
+        work(person);
+        done += 1;
+        if begin.elapsed() >= SPAN {
+            break;
+        }
+    }
+    f64::from(done) / clock.seconds()
+}
+
+/// Processor time of this thread, so that other work on the machine does not count.
+struct Clock {
+    wall: Instant,
+    on_cpu: Option<u64>,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self {
+            wall: Instant::now(),
+            on_cpu: on_cpu(),
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        match (self.on_cpu, on_cpu()) {
+            (Some(from), Some(to)) if to > from => Duration::from_nanos(to - from).as_secs_f64(),
+            _ => self.wall.elapsed().as_secs_f64(),
+        }
+    }
+}
+
+/// Nanoseconds this thread has run (proc(5), `schedstat`).
+fn on_cpu() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
+fn members(kind: KeyKind) -> Vec<Recipient> {
+    (0..MEMBERS)
+        .map(|index| {
+            let key = PrivateKey::generate(kind).unwrap();
+            let der = certificate(&key, 1 + index % 7);
+            let certificate = Certificate::from_der(&der).unwrap();
+            Recipient::new(&certificate, KeyTransport::default()).unwrap()
+        })
+        .collect()
+}
+
+/// A certificate as far as encrypting looks at one: its own signature is never checked.
+fn certificate(key: &PrivateKey, serial_length: usize) -> Vec<u8> {
+    let algorithm = writer::algorithm(&oid::SHA256_RSA, &writer::null());
+    let name = writer::sequence(&[&writer::set_of(&[&writer::sequence(&[
+        &writer::oid(&oid::EMAIL_ADDRESS),
+        &writer::element(tag::IA5_STRING, &[b"member@example.org"]),
+    ])])]);
+    let time = |text: &[u8]| writer::element(tag::UTC_TIME, &[text]);
+    let body = writer::sequence(&[
+        &writer::element(tag::context(0), &[&writer::small_uint(2)]),
+        &writer::unsigned(&vec![0x55; serial_length]),
+        &algorithm,
+        &name,
+        &writer::sequence(&[&time(b"260101000000Z"), &time(b"491231235959Z")]),
+        &name,
+        &key.public_key().spki_der(),
+    ]);
+    writer::sequence(&[&body, &algorithm, &writer::bit_string(&[0; 256])])
+}
+
+fn policy() -> ListPolicy {
+    ListPolicy {
+        address: Address::parse("team@example.org").unwrap(),
+        title: "The team".to_owned(),
+        owners: Vec::new(),
+        moderators: Vec::new(),
+        listmasters: Vec::new(),
+        send: "private_smime".to_owned(),
+        encrypt: Encrypt::Mirror,
+        on_undecryptable: OnUndecryptable::Forward,
+        missing_certificate: MissingCertificate::Notice,
+        content_cipher: CipherChoice::Auto,
+        floor: ContentCipher::Aes128Cbc,
+        sign: false,
+        subject: SubjectPolicy::AsIs,
+        max_size: 50 << 20,
+        lang: "en".to_owned(),
+        legacy: Legacy::NONE,
+        revocation: Revocation::Soft,
+    }
+}

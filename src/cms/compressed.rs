@@ -1,0 +1,69 @@
+//! Inflates CompressedData without trusting it to be small.
+//!
+//! # Invariants
+//!
+//! * Inflating stops at 100 times the compressed size and at the caller's limit (contract E11).
+//!
+//! # See also
+//!
+//! RFC 3274.
+
+use std::io::Read as _;
+
+use flate2::read::ZlibDecoder;
+use zeroize::Zeroizing;
+
+use super::algorithms::AlgorithmId;
+use super::content_info::ContentKind;
+use crate::asn1::reader::tag;
+use crate::asn1::{Reader, Tlv, oid};
+use crate::model::Reason;
+
+/// Returns the content of CompressedData, at most `limit` bytes.
+///
+/// # Errors
+///
+/// [`Reason::Malformed`], [`Reason::UnsupportedAlgorithm`] for anything but zlib,
+/// [`Reason::UnsupportedContent`] for anything but plain data inside, [`Reason::LimitExceeded`].
+pub fn inflate(content: &Tlv<'_>, limit: usize) -> Result<Zeroizing<Vec<u8>>, Reason> {
+    let mut parts = content.children();
+    parts.expect(tag::INTEGER).map_err(malformed)?;
+    let algorithm = parts.read().map_err(malformed)?;
+    let algorithm = AlgorithmId::parse(&algorithm).map_err(|e| e.reason())?;
+    if !algorithm.is(&oid::ZLIB) {
+        return Err(Reason::UnsupportedAlgorithm);
+    }
+    let mut inner = parts.expect(tag::SEQUENCE).map_err(malformed)?.children();
+    if ContentKind::of(&inner.expect(tag::OID).map_err(malformed)?) != ContentKind::Data {
+        return Err(Reason::UnsupportedContent);
+    }
+    let explicit = inner.expect(tag::context(0)).map_err(malformed)?;
+    let deflated = Reader::only(explicit.content, tag::OCTET_STRING)
+        .map_err(malformed)?
+        .content;
+    let bound = deflated
+        .len()
+        .saturating_mul(MAX_RATIO)
+        .max(ALWAYS)
+        .min(limit);
+    let mut out = Zeroizing::new(Vec::new());
+    let mut inflating = ZlibDecoder::new(deflated).take(u64::try_from(bound).unwrap_or(u64::MAX));
+    inflating
+        .read_to_end(&mut out)
+        .map_err(|_| Reason::Malformed)?;
+    // One more byte means that the bound, not the content, ended it.
+    let mut more = [0];
+    match inflating.into_inner().read(&mut more) {
+        Ok(0) => Ok(out),
+        Ok(_) => Err(Reason::LimitExceeded),
+        Err(_) => Err(Reason::Malformed),
+    }
+}
+
+fn malformed(_: crate::asn1::Asn1Error) -> Reason {
+    Reason::Malformed
+}
+
+const MAX_RATIO: usize = 100;
+/// A short text of blanks shrinks a thousandfold and harms nobody.
+const ALWAYS: usize = 64 * 1024;

@@ -1,0 +1,268 @@
+//! Opens EnvelopedData and AuthEnvelopedData with the keys at hand.
+//!
+//! # Place in the flow
+//!
+//! `open` calls it for each encrypted layer.
+//!
+//! # Trust
+//!
+//! The sender is an adversary who sees our reactions (contract 5.2). Success is not authenticity.
+//!
+//! # Invariants
+//!
+//! * At most [`MAX_PRIVATE_OPERATIONS`] private-key operations per message (S13).
+//! * A content key is drawn at random before each of them and takes the place of one that cannot be
+//!   unwrapped or has the wrong length; all such failures are [`Reason::DecryptFailed`] (S12).
+//! * No plaintext leaves before an authentication tag has been checked (S15).
+//!
+//! # See also
+//!
+//! RFC 5652 section 6, RFC 5083, RFC 3218.
+
+use rand_core::CryptoRng;
+use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
+use zeroize::Zeroizing;
+
+use super::CmsError;
+use super::algorithms::{AlgorithmId, CONTENT_NAMES, ContentAlgorithm};
+use super::content_info::ContentKind;
+use super::recipient::Recipient;
+use crate::asn1::reader::tag;
+use crate::asn1::{Tlv, writer};
+use crate::model::Reason;
+use crate::model::list::Legacy;
+use crate::pki::key::KeyPair;
+
+/// Private-key operations that one message may cause (contract S13).
+pub const MAX_PRIVATE_OPERATIONS: usize = 2;
+
+/// RecipientInfos that are looked at (contract E13).
+pub const MAX_RECIPIENTS: usize = 10_000;
+
+/// What is left of the private-key operations that one message may cause.
+pub struct PrivateOperations(usize);
+
+impl Default for PrivateOperations {
+    fn default() -> Self {
+        Self(MAX_PRIVATE_OPERATIONS)
+    }
+}
+
+impl PrivateOperations {
+    /// Takes one; false when none is left.
+    fn take(&mut self) -> bool {
+        match self.0.checked_sub(1) {
+            Some(left) => {
+                self.0 = left;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Returns how many were used.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        MAX_PRIVATE_OPERATIONS.saturating_sub(self.0)
+    }
+}
+
+/// An encrypted object cut into its parts.
+pub struct Enveloped<'a> {
+    kind: ContentKind,
+    recipients: Vec<Recipient<'a>>,
+    infos: usize,
+    inner: ContentKind,
+    algorithm: AlgorithmId<'a>,
+    ciphertext: &'a [u8],
+    /// The authenticated attributes under the SET tag, empty without.
+    aad: Vec<u8>,
+    mac: &'a [u8],
+}
+
+/// What opening gives.
+pub struct Decrypted {
+    /// The content.
+    pub plaintext: Zeroizing<Vec<u8>>,
+    /// The content key, for the replay store (contract S19).
+    pub cek: Zeroizing<Vec<u8>>,
+    /// Index of the key pair that opened it.
+    pub key: usize,
+}
+
+impl<'a> Enveloped<'a> {
+    /// Cuts the content of a ContentInfo of this kind.
+    ///
+    /// # Errors
+    ///
+    /// [`CmsError::Asn1`] when the structure is another, [`CmsError::Limit`] above
+    /// [`MAX_RECIPIENTS`].
+    pub fn parse(content: Tlv<'a>, kind: ContentKind) -> Result<Self, CmsError> {
+        let mut parts = content.children();
+        parts.expect(tag::INTEGER)?;
+        parts.optional(tag::context(0))?;
+        let mut infos = parts.expect(tag::SET)?.children();
+        let mut recipients = Vec::new();
+        let mut count = 0_usize;
+        while !infos.is_empty() {
+            recipients.extend(Recipient::parse(&infos.read()?));
+            count = count.saturating_add(1);
+            if count > MAX_RECIPIENTS || recipients.len() > MAX_RECIPIENTS {
+                return Err(CmsError::Limit);
+            }
+        }
+        let mut encrypted = parts.expect(tag::SEQUENCE)?.children();
+        let inner = ContentKind::of(&encrypted.expect(tag::OID)?);
+        let algorithm = AlgorithmId::parse(&encrypted.read()?)?;
+        let ciphertext = encrypted.expect(tag::context_primitive(0))?.content;
+        encrypted.finish()?;
+        let (aad, mac) = if kind == ContentKind::AuthEnveloped {
+            let attributes = parts.optional(tag::context(1))?;
+            let aad = attributes.map_or_else(Vec::new, |a| writer::element(tag::SET, &[a.content]));
+            (aad, parts.expect(tag::OCTET_STRING)?.content)
+        } else {
+            (Vec::new(), &[][..])
+        };
+        // What may follow is unprotected attributes, which nobody should believe.
+        Ok(Self {
+            kind,
+            recipients,
+            infos: count,
+            inner,
+            algorithm,
+            ciphertext,
+            aad,
+            mac,
+        })
+    }
+
+    /// Returns the number of RecipientInfos.
+    #[must_use]
+    pub fn recipients(&self) -> usize {
+        self.infos
+    }
+
+    /// Returns what the content says it is; S/MIME wants [`ContentKind::Data`].
+    #[must_use]
+    pub fn inner(&self) -> ContentKind {
+        self.inner
+    }
+
+    /// Returns the name of the content-encryption algorithm.
+    #[must_use]
+    pub fn content_algorithm_name(&self) -> String {
+        self.algorithm.name(CONTENT_NAMES)
+    }
+
+    /// Returns the name of the key-encryption algorithm of the recipient that one of `keys` is,
+    /// else of the first one.
+    #[must_use]
+    pub fn key_algorithm_name(&self, keys: &[KeyPair]) -> Option<String> {
+        let ours = self
+            .recipients
+            .iter()
+            .find(|r| keys.iter().any(|k| r.is_for(k)));
+        ours.or_else(|| self.recipients.first())
+            .map(Recipient::algorithm_name)
+    }
+
+    /// Decrypts with the first of `keys` that the object is encrypted to.
+    ///
+    /// # Errors
+    ///
+    /// From public data: [`Reason::WeakCipher`], [`Reason::UnsupportedAlgorithm`],
+    /// [`Reason::BadParameters`], [`Reason::NoKey`], [`Reason::NoRecipient`],
+    /// [`Reason::PasswordRecipient`]. Whatever depends on a private key: [`Reason::DecryptFailed`].
+    pub fn open(
+        &self,
+        keys: &[KeyPair],
+        legacy: Legacy,
+        operations: &mut PrivateOperations,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Decrypted, Reason> {
+        let algorithm = ContentAlgorithm::new(&self.algorithm, self.kind, legacy)?;
+        // S15: a shortened tag is refused before any key is touched.
+        if algorithm.is_authenticated() && self.mac.len() != super::algorithms::TAG_LEN {
+            return Err(Reason::BadParameters);
+        }
+        if keys.is_empty() {
+            return Err(Reason::NoKey);
+        }
+        let mut outcome = Err(self.unmatched());
+        let mut tried = false;
+        for (recipient, index, pair) in self.matching(keys) {
+            if !operations.take() {
+                // Layers inside layers: the budget is the message's, not the layer's (E10).
+                return if tried {
+                    outcome
+                } else {
+                    Err(Reason::LimitExceeded)
+                };
+            }
+            tried = true;
+            let mut substitute = Zeroizing::new(vec![0; algorithm.key_len()]);
+            rng.fill_bytes(&mut substitute);
+            let candidate = match recipient.unwrap(pair, rng) {
+                Ok(candidate) => candidate.unwrap_or_default(),
+                Err(reason) => {
+                    outcome = Err(reason);
+                    continue;
+                }
+            };
+            let cek = selected(&candidate, &substitute);
+            if let Some(plaintext) = algorithm.decrypt(&cek, self.ciphertext, &self.aad, self.mac) {
+                return Ok(Decrypted {
+                    plaintext,
+                    cek,
+                    key: index,
+                });
+            }
+            outcome = Err(Reason::DecryptFailed);
+        }
+        outcome
+    }
+
+    /// Returns the first few recipients that name one of our certificates (S13).
+    fn matching<'k>(
+        &self,
+        keys: &'k [KeyPair],
+    ) -> impl Iterator<Item = (&Recipient<'a>, usize, &'k KeyPair)> {
+        self.recipients
+            .iter()
+            .filter_map(|recipient| {
+                keys.iter()
+                    .enumerate()
+                    .find(|(_, pair)| recipient.is_for(pair))
+                    .map(|(index, pair)| (recipient, index, pair))
+            })
+            .take(MAX_PRIVATE_OPERATIONS)
+    }
+
+    fn unmatched(&self) -> Reason {
+        if self
+            .recipients
+            .iter()
+            .any(|r| matches!(r, Recipient::Password))
+        {
+            Reason::PasswordRecipient
+        } else {
+            Reason::NoRecipient
+        }
+    }
+}
+
+/// Returns `candidate` if it is as long as `substitute`, else `substitute`, without a branch that
+/// depends on which (S12).
+fn selected(candidate: &[u8], substitute: &[u8]) -> Zeroizing<Vec<u8>> {
+    let fits: Choice = candidate.len().ct_eq(&substitute.len());
+    Zeroizing::new(
+        substitute
+            .iter()
+            .enumerate()
+            .map(|(i, random)| {
+                let ours = candidate.get(i).copied().unwrap_or_default();
+                u8::conditional_select(random, &ours, fits)
+            })
+            .collect(),
+    )
+}

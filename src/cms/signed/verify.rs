@@ -1,0 +1,258 @@
+//! Checks the signatures of a SignedData.
+//!
+//! # Invariants
+//!
+//! * A signer is valid only when digest, signed attributes, certificate and signature value all
+//!   hold (contract S25, S27).
+//!
+//! # See also
+//!
+//! RFC 5652 sections 5.4 to 5.6, RFC 8551 section 2.5.
+
+use time::OffsetDateTime;
+
+use super::{Signed, Signer};
+use crate::asn1::reader::tag;
+use crate::asn1::{Tlv, oid};
+use crate::cms::algorithms::{SIGNATURE_NAMES, dotted};
+use crate::cms::attributes::{Attributes, instant, is_set_of_attributes};
+use crate::cms::content_info::ContentKind;
+use crate::cms::recipient::CertificateId;
+use crate::model::Reason;
+use crate::model::list::Legacy;
+use crate::pki::certificate::Certificate;
+use crate::pki::signature::{Digest, SignatureAlgorithm, SignatureError, verify};
+
+/// What is known of one signer after the check.
+#[derive(Clone)]
+pub struct SignerEvidence {
+    /// The signer's certificate, where it is at hand.
+    pub certificate: Option<Certificate>,
+    /// Whether the signature is valid, and why not.
+    pub result: Result<(), Reason>,
+    /// Name of the digest algorithm.
+    pub digest: String,
+    /// Name of the signature algorithm.
+    pub signature: String,
+    /// When the signer says it signed.
+    pub signing_time: Option<OffsetDateTime>,
+    /// SMIMECapabilities as received, in DER.
+    pub capabilities: Option<Vec<u8>>,
+    /// The enclosed certificate that the signer wants mail to be encrypted to.
+    pub encryption_certificate: Option<Certificate>,
+}
+
+impl<'a> Signed<'a> {
+    /// Checks every signer over `content`; certificates are searched in the bag, then in `extra`.
+    #[must_use]
+    pub fn verify(
+        &self,
+        content: &[u8],
+        extra: &[Certificate],
+        legacy: Legacy,
+    ) -> Vec<SignerEvidence> {
+        let mut digested = Digested {
+            content,
+            values: Vec::new(),
+        };
+        self.signers
+            .iter()
+            .map(|signer| self.evidence(signer, &mut digested, extra, legacy))
+            .collect()
+    }
+
+    fn evidence(
+        &self,
+        signer: &Signer<'a>,
+        content: &mut Digested<'_>,
+        extra: &[Certificate],
+        legacy: Legacy,
+    ) -> SignerEvidence {
+        let attributes = signer
+            .attributes
+            .map(|tlv| Attributes::parse(&tlv))
+            .transpose();
+        let known = attributes.as_ref().ok().and_then(Option::as_ref);
+        let candidates: Vec<&Certificate> = self
+            .certificates
+            .iter()
+            .chain(extra)
+            .filter(|certificate| signer.id.names(certificate))
+            .take(MAX_CANDIDATES)
+            .collect();
+        let mut certificate = candidates.first().copied();
+        let result = attributes
+            .as_ref()
+            .map_err(|_| Reason::BadSignedAttributes)
+            .and_then(|attributes| self.covered(signer, attributes.as_ref(), content, legacy))
+            .and_then(|covered| {
+                let mut outcome = Err(Reason::SignerUnknown);
+                for candidate in candidates {
+                    let checked = check(signer, &covered, candidate, legacy);
+                    if checked.is_ok() {
+                        certificate = Some(candidate);
+                        return checked;
+                    }
+                    if outcome == Err(Reason::SignerUnknown) {
+                        outcome = checked;
+                    }
+                }
+                outcome
+            });
+        SignerEvidence {
+            certificate: certificate.cloned(),
+            result,
+            digest: Digest::from_oid(&signer.digest.oid).map_or_else(
+                || dotted(&signer.digest.oid),
+                |digest| digest.name().to_owned(),
+            ),
+            signature: signer.algorithm.name(SIGNATURE_NAMES),
+            signing_time: known
+                .and_then(|a| a.single(&oid::SIGNING_TIME))
+                .and_then(|t| instant(&t)),
+            capabilities: known
+                .and_then(|a| a.single(&oid::SMIME_CAPABILITIES))
+                .map(|t| t.raw.to_vec()),
+            encryption_certificate: known
+                .and_then(|a| a.single(&oid::ENCRYPTION_KEY_PREFERENCE))
+                .and_then(|t| self.preferred(&t)),
+        }
+    }
+
+    /// Returns what the signature value covers, once everything but that value has been checked.
+    fn covered<'c>(
+        &self,
+        signer: &Signer<'a>,
+        attributes: Option<&Attributes<'a>>,
+        content: &mut Digested<'c>,
+        legacy: Legacy,
+    ) -> Result<Covered<'c>, Reason> {
+        let digest = Digest::from_algorithm(&signer.digest.whole)
+            .map_err(|_| Reason::UnsupportedAlgorithm)?;
+        // S27: an empty set, and one without this algorithm, are refused.
+        if !self
+            .digests
+            .iter()
+            .any(|listed| listed.oid.content == signer.digest.oid.content)
+        {
+            return Err(Reason::DigestNotListed);
+        }
+        if !digest.is_admitted(legacy) {
+            return Err(Reason::WeakDigest);
+        }
+        let algorithm = SignatureAlgorithm::from_tlv(signer.algorithm.whole)
+            .and_then(|named| named.with_digest(digest))
+            .map_err(SignatureError::reason)?;
+        let Some(attributes) = attributes else {
+            return Ok(Covered {
+                algorithm,
+                bytes: self.bare(content.content, legacy)?,
+            });
+        };
+        if !attributes.are_distinct() {
+            return Err(Reason::BadSignedAttributes);
+        }
+        let named = attributes
+            .single(&oid::CONTENT_TYPE)
+            .ok_or(Reason::BadSignedAttributes)?;
+        if named.raw != self.content_type.raw {
+            return Err(Reason::ContentTypeMismatch);
+        }
+        let signed = attributes
+            .single(&oid::MESSAGE_DIGEST)
+            .filter(|value| value.tag == tag::OCTET_STRING)
+            .ok_or(Reason::BadSignedAttributes)?;
+        if signed.content != content.value(digest) {
+            return Err(Reason::DigestMismatch);
+        }
+        Ok(Covered {
+            algorithm,
+            bytes: Bytes::Attributes {
+                received: attributes.as_set(),
+                sorted: attributes.as_sorted_set(),
+            },
+        })
+    }
+
+    /// Content signed without attributes: only where the list admits it, and never content that
+    /// could be somebody's signed attributes (contract S25).
+    fn bare<'c>(&self, content: &'c [u8], legacy: Legacy) -> Result<Bytes<'c>, Reason> {
+        let admitted = legacy.admits(Legacy::NO_SIGNED_ATTRIBUTES)
+            && self.content_kind() == ContentKind::Data
+            && !is_set_of_attributes(content);
+        if admitted {
+            Ok(Bytes::Content(content))
+        } else {
+            Err(Reason::NoSignedAttributes)
+        }
+    }
+
+    /// Returns the enclosed certificate that an SMIMEEncryptionKeyPreference names.
+    fn preferred(&self, value: &Tlv<'a>) -> Option<Certificate> {
+        let id = match value.tag {
+            ISSUER_AND_SERIAL => CertificateId::issuer_and_serial(value).ok()?,
+            RECIPIENT_KEY_ID => {
+                CertificateId::KeyId(value.children().expect(tag::OCTET_STRING).ok()?.content)
+            }
+            SUBJECT_KEY_ID => CertificateId::KeyId(value.content),
+            _ => return None,
+        };
+        self.certificates.iter().find(|c| id.names(c)).cloned()
+    }
+}
+
+/// What a signature value is computed over, and how.
+struct Covered<'c> {
+    algorithm: SignatureAlgorithm,
+    bytes: Bytes<'c>,
+}
+
+enum Bytes<'c> {
+    Attributes { received: Vec<u8>, sorted: Vec<u8> },
+    Content(&'c [u8]),
+}
+
+/// The content with its digests, each computed once however many signers there are.
+struct Digested<'c> {
+    content: &'c [u8],
+    values: Vec<(Digest, Vec<u8>)>,
+}
+
+impl Digested<'_> {
+    fn value(&mut self, digest: Digest) -> Vec<u8> {
+        if let Some((_, value)) = self.values.iter().find(|(known, _)| *known == digest) {
+            return value.clone();
+        }
+        let value = digest.of(self.content);
+        self.values.push((digest, value.clone()));
+        value
+    }
+}
+
+fn check(
+    signer: &Signer<'_>,
+    covered: &Covered<'_>,
+    certificate: &Certificate,
+    legacy: Legacy,
+) -> Result<(), Reason> {
+    let key = certificate
+        .public_key()
+        .map_err(|_| Reason::CertificateMalformed)?;
+    let holds = |message: &[u8]| {
+        verify(&key, &covered.algorithm, message, signer.signature, legacy)
+            .map_err(SignatureError::reason)
+    };
+    match &covered.bytes {
+        Bytes::Content(content) => holds(content),
+        Bytes::Attributes { received, sorted } => match holds(received) {
+            Err(Reason::SignatureMismatch) if received != sorted => holds(sorted),
+            outcome => outcome,
+        },
+    }
+}
+
+/// Certificates that are tried where several bear the signer's identifier.
+const MAX_CANDIDATES: usize = 4;
+const ISSUER_AND_SERIAL: u8 = tag::context(0);
+const RECIPIENT_KEY_ID: u8 = tag::context(1);
+const SUBJECT_KEY_ID: u8 = tag::context_primitive(2);

@@ -1,0 +1,264 @@
+//! The table of R14, cell by cell.
+
+use super::sink::{Act, At, Sink};
+use super::*;
+
+async fn courier(sink: &Sink) -> Courier {
+    Courier::with(&settings(&sink.url()), impatient(), None).unwrap()
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Kind {
+    Sent,
+    Deferred(u16),
+    Failed(Reason, u16),
+}
+
+fn kind(outcome: &Outcome) -> Kind {
+    match outcome {
+        Outcome::Sent(_) => Kind::Sent,
+        Outcome::Deferred { code, .. } => Kind::Deferred(*code),
+        Outcome::Failed { reason, code, .. } => Kind::Failed(*reason, *code),
+    }
+}
+
+#[tokio::test]
+async fn e23_mail_arrives_byte_for_byte_with_dots_and_without_an_added_line() {
+    let sink = Sink::start().await;
+    let courier = courier(&sink).await;
+    assert_eq!(
+        courier.deliver(&parcel(MAIL)).await,
+        Outcome::Sent("250 2.0.0 kept".to_owned())
+    );
+    let mails = sink.mails();
+    assert_eq!(mails.len(), 1);
+    assert_eq!(mails[0].data, MAIL);
+    assert_eq!(mails[0].from, "MAIL FROM:<team-bounces@example.org>");
+    assert_eq!(mails[0].to, "RCPT TO:<bob@member.example>");
+    let null = Parcel {
+        reverse_path: None,
+        ..parcel(b"a\nb")
+    };
+    courier.deliver(&null).await;
+    let mails = sink.mails();
+    assert_eq!(
+        (mails[1].from.as_str(), &mails[1].data[..]),
+        ("MAIL FROM:<>", &b"a\r\nb\r\n"[..])
+    );
+    assert_eq!(sink.commands.lock().unwrap()[0], "EHLO relay.example.org");
+}
+
+#[tokio::test]
+async fn r14_every_refusal_means_what_the_table_says() {
+    use Kind::{Deferred, Failed, Sent};
+    let refused = Reason::RecipientRefused;
+    let message = Reason::MessageRefused;
+    for (at, reply, expected) in [
+        (At::Greeting, "554 no", Deferred(0)),
+        (At::Greeting, "421 busy", Deferred(0)),
+        (At::Hello, "500 what", Deferred(0)),
+        (At::Mail, "451 later", Deferred(451)),
+        (At::Mail, "421 closing", Deferred(421)),
+        (At::Mail, "552 too big", Failed(message, 552)),
+        (At::Rcpt, "450 greylisted", Deferred(450)),
+        (At::Rcpt, "550 5.1.1 nobody", Failed(refused, 550)),
+        (At::Rcpt, "251 forwarded", Sent),
+        (At::Data, "451 later", Deferred(451)),
+        (At::Data, "554 no", Failed(message, 554)),
+        (At::Data, "250 not a go-ahead", Deferred(0)),
+        (At::Dot, "452 full", Deferred(452)),
+        (At::Dot, "554 5.7.1 spam", Failed(message, 554)),
+        (At::Dot, "250", Sent),
+        (At::Dot, "250-first\r\n250 second", Sent),
+        (At::Dot, "354 what", Deferred(0)),
+        (At::Dot, "999 what", Deferred(0)),
+        (At::Dot, "no code at all", Deferred(0)),
+        (At::Dot, "250-first\r\n550 second", Deferred(0)),
+        (At::Rcpt, "250 \u{1}\u{ff}", Sent),
+    ] {
+        let sink = Sink::start().await;
+        sink.say(at, reply);
+        let outcome = courier(&sink).await.deliver(&parcel(MAIL)).await;
+        assert_eq!(kind(&outcome), expected, "{reply:?} at {at:?}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn r14_closing_and_silence_defer_at_every_step() {
+    for at in [
+        At::Greeting,
+        At::Hello,
+        At::Mail,
+        At::Rcpt,
+        At::Data,
+        At::Dot,
+    ] {
+        for act in [Act::Close, Act::Silence] {
+            let sink = Sink::start().await;
+            sink.at(at, act.clone());
+            let outcome = courier(&sink).await.deliver(&parcel(MAIL)).await;
+            assert_eq!(
+                kind(&outcome),
+                Kind::Deferred(0),
+                "{act:?} at {at:?}: {outcome:?}"
+            );
+        }
+    }
+    let nobody = Courier::with(&settings("smtp://127.0.0.1:1"), impatient(), None).unwrap();
+    assert_eq!(
+        kind(&nobody.deliver(&parcel(MAIL)).await),
+        Kind::Deferred(0)
+    );
+}
+
+#[tokio::test]
+async fn r14_endless_replies_defer_in_bounded_memory() {
+    for flood in [
+        "250 ".to_owned() + &"x".repeat(10 << 20),
+        "250-x\r\n".repeat(1 << 18),
+    ] {
+        let sink = Sink::start().await;
+        sink.say(At::Rcpt, &flood);
+        let outcome = courier(&sink).await.deliver(&parcel(MAIL)).await;
+        assert_eq!(kind(&outcome), Kind::Deferred(0), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn r14_reply_sent_ahead_is_not_believed() {
+    for at in [At::Greeting, At::Hello, At::Mail, At::Rcpt] {
+        let sink = Sink::start().await;
+        let ahead = if at == At::Greeting {
+            "220 a\r\n250 b"
+        } else {
+            "250 a\r\n250 b\r\n354 c"
+        };
+        sink.say(at, ahead);
+        let outcome = courier(&sink).await.deliver(&parcel(MAIL)).await;
+        assert_eq!(kind(&outcome), Kind::Deferred(0), "{at:?}: {outcome:?}");
+        assert!(sink.mails().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn connection_is_reused_and_reset_after_a_refusal() {
+    let sink = Sink::start().await;
+    let courier = courier(&sink).await;
+    courier.deliver(&parcel(MAIL)).await;
+    sink.say(At::Rcpt, "550 no");
+    courier.deliver(&parcel(MAIL)).await;
+    sink.behave();
+    assert_eq!(kind(&courier.deliver(&parcel(MAIL)).await), Kind::Sent);
+    assert_eq!(*sink.connections.lock().unwrap(), 1);
+    assert!(sink.commands.lock().unwrap().contains(&"RSET".to_owned()));
+    courier.close().await;
+    assert_eq!(sink.commands.lock().unwrap().last().unwrap(), "QUIT");
+}
+
+#[tokio::test]
+async fn kept_connection_that_died_costs_no_deferral_and_no_duplicate() {
+    for act in [Act::Close, Act::Say("421 idle too long".to_owned())] {
+        let sink = Sink::start().await;
+        let courier = courier(&sink).await;
+        courier.deliver(&parcel(MAIL)).await;
+        // The next command on the kept connection meets its end; a new connection is greeted well.
+        let armed = sink.clone();
+        armed.at(At::Mail, act.clone());
+        let disarm = tokio::spawn(async move {
+            while *armed.connections.lock().unwrap() < 2 {
+                tokio::task::yield_now().await;
+            }
+            armed.behave();
+        });
+        let outcome = courier.deliver(&parcel(MAIL)).await;
+        disarm.await.unwrap();
+        assert_eq!(kind(&outcome), Kind::Sent, "{act:?}: {outcome:?}");
+        assert_eq!(sink.mails().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn decision_18_no_more_transactions_at_once_than_configured() {
+    let sink = Sink::start().await;
+    let mut settings = settings(&sink.url());
+    settings.connections = 3;
+    let courier = std::sync::Arc::new(Courier::with(&settings, Patience::default(), None).unwrap());
+    let tasks: Vec<_> = (0..30)
+        .map(|_| {
+            let courier = courier.clone();
+            tokio::spawn(async move { courier.deliver(&parcel(MAIL)).await })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(kind(&task.await.unwrap()), Kind::Sent);
+    }
+    assert_eq!(sink.mails().len(), 30);
+    let connections = *sink.connections.lock().unwrap();
+    assert!((1..=3).contains(&connections), "{connections} connections");
+}
+
+#[tokio::test]
+async fn s48_what_the_server_cannot_carry_fails_and_is_never_mangled() {
+    let eight_bit = "Subject: x\r\n\r\ngr\u{fc}\u{df}e\r\n".as_bytes();
+    let sink = Sink::start().await;
+    let outcome = courier(&sink).await.deliver(&parcel(eight_bit)).await;
+    assert_eq!(kind(&outcome), Kind::Sent);
+    assert!(sink.mails()[0].from.ends_with(" BODY=8BITMIME"));
+    assert_eq!(sink.mails()[0].data, eight_bit);
+
+    let foreign = Parcel {
+        to: Address::parse("j\u{f6}rg@x.org").unwrap(),
+        ..parcel(MAIL)
+    };
+    let unsupported = Kind::Failed(Reason::AddressUnsupported, 0);
+    assert_eq!(
+        kind(&courier(&sink).await.deliver(&foreign).await),
+        unsupported
+    );
+    sink.say(At::Hello, "250-sink\r\n250 SMTPUTF8");
+    let courier = courier(&sink).await;
+    assert_eq!(
+        kind(&courier.deliver(&parcel(eight_bit)).await),
+        unsupported
+    );
+    assert_eq!(kind(&courier.deliver(&foreign).await), Kind::Sent);
+    let mail = sink.mails().pop().unwrap();
+    assert!(mail.from.ends_with(" SMTPUTF8"), "{}", mail.from);
+    assert_eq!(mail.to, "RCPT TO:<j\u{f6}rg@x.org>");
+}
+
+#[tokio::test]
+async fn bare_carriage_return_fails_before_anything_is_said() {
+    let sink = Sink::start().await;
+    let outcome = courier(&sink)
+        .await
+        .deliver(&parcel(b"a\r\n\r\nx\r.\r\n"))
+        .await;
+    assert_eq!(kind(&outcome), Kind::Failed(Reason::AddressUnsupported, 0));
+    assert_eq!(*sink.connections.lock().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn lmtp_says_lhlo_over_tcp_and_unix_socket() {
+    let sink = Sink::start().await;
+    let url = sink.url().replace("smtp://", "lmtp://");
+    let courier = Courier::with(&settings(&url), impatient(), None).unwrap();
+    assert_eq!(kind(&courier.deliver(&parcel(MAIL)).await), Kind::Sent);
+    assert_eq!(sink.commands.lock().unwrap()[0], "LHLO relay.example.org");
+    assert_eq!(sink.mails()[0].data, MAIL);
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lmtp.sock");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let serving = sink.clone();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        serving.serve(stream).await;
+    });
+    let url = format!("lmtp+unix://{}", path.display());
+    let courier = Courier::with(&settings(&url), impatient(), None).unwrap();
+    assert_eq!(kind(&courier.deliver(&parcel(MAIL)).await), Kind::Sent);
+    assert_eq!(sink.mails().len(), 2);
+    let remote = Courier::new(&settings("lmtp://mail.example.org:24"));
+    assert!(matches!(remote, Err(CourierError::RemoteLmtp)));
+}

@@ -1,0 +1,3 @@
+//! The `listseal` command.
+
+fn main() {}

@@ -1,0 +1,81 @@
+//! The form of text that signatures cover and SMTP carries: every line ends in CRLF.
+//!
+//! # See also
+//!
+//! RFC 8551 section 3.1.1, RFC 5321 section 2.3.8.
+
+use std::borrow::Cow;
+
+/// Returns `bytes` with CRLF for every bare LF; text that is already canonical is not copied.
+///
+/// A bare CR is no line end and stays.
+#[must_use]
+pub fn crlf(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let bare = bare_line_feeds(bytes);
+    if bare == 0 {
+        return Cow::Borrowed(bytes);
+    }
+    let mut out = Vec::with_capacity(bytes.len().saturating_add(bare));
+    let mut from = 0;
+    for at in memchr::memchr_iter(b'\n', bytes) {
+        let line = bytes.get(from..at).unwrap_or_default();
+        out.extend_from_slice(line);
+        if line.last() != Some(&b'\r') {
+            out.push(b'\r');
+        }
+        out.push(b'\n');
+        from = at.saturating_add(1);
+    }
+    out.extend_from_slice(bytes.get(from..).unwrap_or_default());
+    Cow::Owned(out)
+}
+
+fn bare_line_feeds(bytes: &[u8]) -> usize {
+    memchr::memchr_iter(b'\n', bytes)
+        .filter(|at| {
+            at.checked_sub(1)
+                .and_then(|before| bytes.get(before))
+                .is_none_or(|b| *b != b'\r')
+        })
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn bare_line_feeds_become_crlf_and_nothing_else_changes() {
+        for (from, to) in [
+            ("", ""),
+            ("\n", "\r\n"),
+            ("a\nb", "a\r\nb"),
+            ("a\r\nb\n\n", "a\r\nb\r\n\r\n"),
+            ("a\rb", "a\rb"),
+            ("a\r\r\n", "a\r\r\n"),
+            ("\0\n", "\0\r\n"),
+        ] {
+            assert_eq!(&*crlf(from.as_bytes()), to.as_bytes(), "{from:?}");
+        }
+    }
+
+    #[test]
+    fn canonical_text_is_not_copied() {
+        assert!(matches!(crlf(b"a\r\nb\r\n"), Cow::Borrowed(_)));
+    }
+
+    proptest! {
+        #[test]
+        fn canonical_form_has_no_bare_line_feed_and_is_stable(text in "[a\r\n]{0,40}") {
+            let once = crlf(text.as_bytes()).into_owned();
+            prop_assert_eq!(bare_line_feeds(&once), 0);
+            prop_assert_eq!(&*crlf(&once), &once[..]);
+            let strip = |bytes: &[u8]| -> Vec<u8> {
+                bytes.iter().copied().filter(|b| *b != b'\r').collect()
+            };
+            prop_assert_eq!(strip(&once), strip(text.as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Words that every stage speaks: addresses, envelopes, routes, list policies, reasons.
+//!
+//! # Invariants
+//!
+//! * Nothing here reads a file, a clock or the environment.
+//! * No type here holds mail content or key material.
+
+pub mod address;
+pub mod deferral;
+pub mod envelope;
+pub mod escape;
+pub mod id;
+pub mod list;
+pub mod plan;
+pub mod reason;
+pub mod roster;
+pub mod route;
+
+pub use address::Address;
+pub use deferral::Deferral;
+pub use envelope::Envelope;
+pub use id::SpoolId;
+pub use reason::Reason;

@@ -1,0 +1,160 @@
+//! How many notices may leave: a decision over a small history.
+//!
+//! # Place in the flow
+//!
+//! Asked while a plan is made, so that a notice that is not due is not planned; the history is kept
+//! by `store::limits`.
+//!
+//! # Invariants
+//!
+//! * One notice of a kind and reason to an address about a list in 24 hours, 100 an hour for a list
+//!   (contract S38, decision 2). Asked again about the same message, the answer is the same.
+//! * `x509-user-cert-missing` stands for a post and is not limited (decision 2).
+//! * A clock that went back forgets nothing: entries of the future count as entries of now.
+
+use std::collections::VecDeque;
+
+use time::{Duration, OffsetDateTime};
+
+/// One notice that was let through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// When.
+    pub at: OffsetDateTime,
+    /// Names list, address and reason, without showing them.
+    pub key: [u8; 16],
+    /// Names the list.
+    pub list: [u8; 16],
+    /// Names the message, or whatever caused the notice.
+    pub cause: [u8; 16],
+}
+
+/// Why a notice is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// The same was told within a day.
+    Day,
+    /// The list has told too much within an hour.
+    Hour,
+}
+
+/// The notices of the last day.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    past: VecDeque<Past>,
+}
+
+impl History {
+    /// Takes over an entry that was kept; oldest first.
+    pub fn restore(&mut self, entry: Past) {
+        self.past.push_back(entry);
+    }
+
+    /// Returns the entries, oldest first.
+    pub fn entries(&self) -> impl Iterator<Item = &Past> {
+        self.past.iter()
+    }
+
+    /// Returns whether the notice is due, and notes it down if so; `Ok(false)` means it was noted
+    /// down before for the same cause.
+    ///
+    /// # Errors
+    ///
+    /// [`Limit`]: which one is reached.
+    pub fn admit(&mut self, entry: Past) -> Result<bool, Limit> {
+        self.forget(entry.at);
+        let same = |one: &&Past| one.key == entry.key;
+        if let Some(found) = self.past.iter().find(same) {
+            return if found.cause == entry.cause {
+                Ok(false)
+            } else {
+                Err(Limit::Day)
+            };
+        }
+        let hour = entry.at.saturating_sub(Duration::HOUR);
+        let recent = self
+            .past
+            .iter()
+            .filter(|one| one.list == entry.list && one.at > hour)
+            .count();
+        if recent >= PER_HOUR {
+            return Err(Limit::Hour);
+        }
+        self.past.push_back(entry);
+        Ok(true)
+    }
+
+    /// Drops what is older than a day.
+    pub fn forget(&mut self, now: OffsetDateTime) {
+        let day = now.saturating_sub(Duration::DAY);
+        self.past.retain(|one| one.at > day);
+    }
+}
+
+/// Notices of a list in an hour.
+pub const PER_HOUR: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = datetime!(2026-11-20 10:00 UTC);
+
+    fn past(at: OffsetDateTime, key: u8, list: u8, cause: u8) -> Past {
+        Past {
+            at,
+            key: [key; 16],
+            list: [list; 16],
+            cause: [cause; 16],
+        }
+    }
+
+    #[test]
+    fn s38_same_notice_is_due_again_after_a_day_and_not_before() {
+        let mut history = History::default();
+        assert_eq!(history.admit(past(NOW, 1, 1, 1)), Ok(true));
+        let almost = NOW + Duration::DAY - Duration::SECOND;
+        assert_eq!(history.admit(past(almost, 1, 1, 2)), Err(Limit::Day));
+        assert_eq!(
+            history.admit(past(NOW, 2, 1, 2)),
+            Ok(true),
+            "another reason"
+        );
+        assert_eq!(history.admit(past(NOW + Duration::DAY, 1, 1, 3)), Ok(true));
+    }
+
+    #[test]
+    fn same_message_asked_again_after_a_crash_gets_the_same_answer() {
+        let mut history = History::default();
+        assert_eq!(history.admit(past(NOW, 1, 1, 7)), Ok(true));
+        assert_eq!(
+            history.admit(past(NOW + Duration::MINUTE, 1, 1, 7)),
+            Ok(false)
+        );
+        assert_eq!(history.entries().count(), 1);
+    }
+
+    #[test]
+    fn s38_a_list_sends_a_hundred_notices_an_hour_and_other_lists_theirs() {
+        let mut history = History::default();
+        for n in 0..100 {
+            assert_eq!(history.admit(past(NOW, n, 1, n)), Ok(true));
+        }
+        assert_eq!(history.admit(past(NOW, 200, 1, 200)), Err(Limit::Hour));
+        assert_eq!(history.admit(past(NOW, 201, 2, 201)), Ok(true));
+        assert_eq!(
+            history.admit(past(NOW + Duration::HOUR, 202, 1, 202)),
+            Ok(true)
+        );
+    }
+
+    #[test]
+    fn clock_that_goes_back_opens_no_flood() {
+        let mut history = History::default();
+        assert_eq!(history.admit(past(NOW, 1, 1, 1)), Ok(true));
+        let before = NOW - Duration::days(3650);
+        assert_eq!(history.admit(past(before, 1, 1, 2)), Err(Limit::Day));
+    }
+}

@@ -1,0 +1,244 @@
+//! Name constraints: for whom an issuer may issue.
+//!
+//! # Invariants
+//!
+//! * A constraint on a form of name that is not understood refuses every name of that form below.
+//! * Mail addresses are constrained wherever they stand: rfc822Name, SmtpUTF8Mailbox and the
+//!   emailAddress of the subject.
+//!
+//! # See also
+//!
+//! RFC 5280 section 4.2.1.10, RFC 9598 section 6.
+
+use crate::asn1::reader::tag;
+use crate::asn1::{Asn1Error, Reader, oid};
+use crate::model::Reason;
+use crate::pki::certificate::Certificate;
+use crate::pki::extension::{GeneralName, general_name};
+use crate::pki::name::{self, Canonical};
+use crate::pki::path::work::Work;
+
+/// One subtree of names.
+#[derive(Debug)]
+enum Subtree {
+    Email(String),
+    Dns(String),
+    Directory(Canonical),
+    Uri(String),
+    Ip(Vec<u8>),
+    Other(u8),
+}
+
+/// The constraints collected from the anchor down.
+#[derive(Debug, Default)]
+pub struct Constraints {
+    /// One list for each certificate that had any; a name must fit each of them.
+    permitted: Vec<Vec<Subtree>>,
+    excluded: Vec<Subtree>,
+}
+
+impl Constraints {
+    /// Adds the constraints of an issuer.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::CertificateMalformed`], [`Reason::NameConstraint`] for a form of subtree that
+    /// RFC 5280 forbids.
+    pub fn add(&mut self, issuer: &Certificate) -> Result<(), Reason> {
+        let Some(extension) = issuer.extension(&oid::NAME_CONSTRAINTS) else {
+            return Ok(());
+        };
+        let malformed = |_: Asn1Error| Reason::CertificateMalformed;
+        let mut fields = Reader::only(extension.value, tag::SEQUENCE)
+            .map_err(malformed)?
+            .children();
+        if let Some(list) = fields.optional(tag::context(0)).map_err(malformed)? {
+            self.permitted.push(subtrees(list.children())?);
+        }
+        if let Some(list) = fields.optional(tag::context(1)).map_err(malformed)? {
+            self.excluded.extend(subtrees(list.children())?);
+        }
+        fields.finish().map_err(malformed)
+    }
+
+    /// Checks every name of `certificate`.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::NameConstraint`], or [`Reason::PathBudget`] for too many names and constraints.
+    pub fn check(&self, certificate: &Certificate, work: &mut Work) -> Result<(), Reason> {
+        if self.permitted.is_empty() && self.excluded.is_empty() {
+            return Ok(());
+        }
+        let names = certificate
+            .alternative_names()
+            .map_err(|_| Reason::CertificateMalformed)?;
+        for name in &names {
+            self.check_name(name, work)?;
+        }
+        if !certificate.subject_name().is_empty() {
+            self.check_name(&GeneralName::Directory(certificate.subject_der()), work)?;
+        }
+        for email in name::values(certificate.subject_der(), &oid::EMAIL_ADDRESS) {
+            self.check_name(&GeneralName::Email(email.as_bytes()), work)?;
+        }
+        Ok(())
+    }
+
+    fn check_name(&self, name: &GeneralName<'_>, work: &mut Work) -> Result<(), Reason> {
+        for list in &self.permitted {
+            work.compare(list.len())?;
+            let mut same_form = list.iter().filter(|tree| tree.is_about(name)).peekable();
+            if same_form.peek().is_some() && !same_form.any(|tree| tree.holds(name) == Some(true)) {
+                return Err(Reason::NameConstraint);
+            }
+        }
+        work.compare(self.excluded.len())?;
+        for tree in self.excluded.iter().filter(|tree| tree.is_about(name)) {
+            // A name that cannot be read might be inside.
+            if tree.holds(name) != Some(false) {
+                return Err(Reason::NameConstraint);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn subtrees(mut list: Reader<'_>) -> Result<Vec<Subtree>, Reason> {
+    let malformed = |_: Asn1Error| Reason::CertificateMalformed;
+    let mut out = Vec::new();
+    while !list.is_empty() {
+        let mut fields = list.expect(tag::SEQUENCE).map_err(malformed)?.children();
+        let base = general_name(&fields.read().map_err(malformed)?).map_err(malformed)?;
+        // minimum and maximum must not be used.
+        if !fields.is_empty() {
+            return Err(Reason::NameConstraint);
+        }
+        let text = |bytes: &[u8]| {
+            let text = std::str::from_utf8(bytes).ok().filter(|t| t.is_ascii());
+            text.map(str::to_owned).ok_or(Reason::CertificateMalformed)
+        };
+        out.push(match base {
+            GeneralName::Email(bytes) => Subtree::Email(text(bytes)?),
+            GeneralName::Dns(bytes) => Subtree::Dns(text(bytes)?.to_ascii_lowercase()),
+            GeneralName::Directory(der) => Subtree::Directory(Canonical::new(der)),
+            GeneralName::Uri(bytes) => Subtree::Uri(text(bytes)?.to_ascii_lowercase()),
+            GeneralName::Ip(bytes) => Subtree::Ip(bytes.to_vec()),
+            GeneralName::Utf8Email(_) => Subtree::Other(tag::context(0)),
+            GeneralName::Other(form) => Subtree::Other(form),
+        });
+    }
+    Ok(out)
+}
+
+impl Subtree {
+    /// True when the subtree speaks about this form of name.
+    fn is_about(&self, name: &GeneralName<'_>) -> bool {
+        match (self, name) {
+            (Self::Email(_), GeneralName::Email(_) | GeneralName::Utf8Email(_))
+            | (Self::Dns(_), GeneralName::Dns(_))
+            | (Self::Directory(_), GeneralName::Directory(_))
+            | (Self::Uri(_), GeneralName::Uri(_))
+            | (Self::Ip(_), GeneralName::Ip(_)) => true,
+            (Self::Other(form), GeneralName::Other(other)) => form == other,
+            (Self::Other(form), GeneralName::Utf8Email(_)) => *form == tag::context(0),
+            _ => false,
+        }
+    }
+
+    /// True when `name` lies inside; `None` where that cannot be told.
+    fn holds(&self, name: &GeneralName<'_>) -> Option<bool> {
+        match (self, name) {
+            (Self::Email(base), GeneralName::Email(bytes) | GeneralName::Utf8Email(bytes)) => {
+                holds_email(base, std::str::from_utf8(bytes).ok()?)
+            }
+            (Self::Dns(base), GeneralName::Dns(bytes)) => {
+                let host = std::str::from_utf8(bytes).ok()?.to_ascii_lowercase();
+                let base = base.strip_prefix('.').unwrap_or(base);
+                Some(base.is_empty() || host == base || is_below(&host, base))
+            }
+            (Self::Directory(base), GeneralName::Directory(der)) => {
+                Some(Canonical::new(der).is_within(base))
+            }
+            (Self::Uri(base), GeneralName::Uri(bytes)) => {
+                let text = std::str::from_utf8(bytes).ok()?;
+                let host = uri_host(text)?.to_ascii_lowercase();
+                Some(holds_host(base, &host))
+            }
+            (Self::Ip(base), GeneralName::Ip(bytes)) => {
+                if base.len() != bytes.len() * 2 {
+                    // The other family: 4 octets against 16.
+                    return Some(false);
+                }
+                let (network, mask) = base.split_at_checked(bytes.len())?;
+                let mut digits = network.iter().zip(mask).zip(*bytes);
+                Some(digits.all(|((n, m), b)| n & m == b & m))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A mailbox, a host, or every host below `.domain`.
+fn holds_email(base: &str, mailbox: &str) -> Option<bool> {
+    let (local, host) = mailbox.rsplit_once('@')?;
+    let host = crate::model::address::canonical_domain(host).ok()?;
+    match base.rsplit_once('@') {
+        Some((base_local, base_host)) => {
+            Some(base_local == local && base_host.eq_ignore_ascii_case(&host))
+        }
+        None => Some(base.is_empty() || holds_host(&base.to_ascii_lowercase(), &host)),
+    }
+}
+
+fn holds_host(base: &str, host: &str) -> bool {
+    match base.strip_prefix('.') {
+        Some(domain) => is_below(host, domain),
+        None => host == base,
+    }
+}
+
+fn is_below(host: &str, domain: &str) -> bool {
+    host.strip_suffix(domain)
+        .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+}
+
+fn uri_host(uri: &str) -> Option<&str> {
+    let (_, rest) = uri.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit_once('@').map_or(authority, |(_, h)| h);
+    let host = host.split(':').next()?;
+    // RFC 5280: an address instead of a name cannot be constrained.
+    let is_name = host.contains(|c: char| c.is_ascii_alphabetic());
+    is_name.then_some(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mail_constraints_are_mailbox_host_or_domain() {
+        for (base, mailbox, inside) in [
+            ("a@example.org", "a@EXAMPLE.org", Some(true)),
+            ("a@example.org", "A@example.org", Some(false)),
+            ("example.org", "a@example.org", Some(true)),
+            ("example.org", "a@sub.example.org", Some(false)),
+            (".example.org", "a@sub.example.org", Some(true)),
+            (".example.org", "a@example.org", Some(false)),
+            (".example.org", "a@evilexample.org", Some(false)),
+            ("example.org", "a@b@example.org", Some(true)),
+            ("example.org", "no-at-sign", None),
+            ("example.org", "a@b c", None),
+        ] {
+            assert_eq!(holds_email(base, mailbox), inside, "{base} {mailbox}");
+        }
+    }
+
+    #[test]
+    fn hosts_of_uris_are_found_and_addresses_refused() {
+        assert_eq!(uri_host("http://u@www.x.org:80/p?q"), Some("www.x.org"));
+        assert_eq!(uri_host("http://10.0.0.1/"), None);
+        assert_eq!(uri_host("mailto:a@x.org"), None);
+    }
+}

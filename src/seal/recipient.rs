@@ -1,0 +1,142 @@
+//! Whether a copy may be sealed to a certificate, and with which cipher.
+//!
+//! # See also
+//!
+//! Contract S23 (floor), S35 (validity), section 5.7; RFC 8551 section 2.7.
+
+use time::OffsetDateTime;
+
+use super::{KeyTransport, Recipient};
+use crate::model::Reason;
+use crate::model::list::{CipherChoice, ContentCipher, ListPolicy};
+use crate::pki::Certificate;
+
+/// Makes a certificate ready to seal to, if it may be used at `now`.
+///
+/// Trust and revocation are not looked at.
+///
+/// # Errors
+///
+/// [`Reason::Expired`], [`Reason::NotYetValid`] (S35), [`Reason::UsageEmail`],
+/// [`Reason::UsageEncrypt`], [`Reason::BelowFloor`] for RSA under 2048 bits (S23), or what
+/// [`Recipient::new`] finds.
+pub fn recipient(certificate: &Certificate, now: OffsetDateTime) -> Result<Recipient, Reason> {
+    usable(certificate, now)?;
+    Recipient::new(certificate, KeyTransport::default())
+}
+
+/// Checks dates and usage of a certificate.
+///
+/// # Errors
+///
+/// As [`recipient`], without the questions about the key itself.
+pub fn usable(certificate: &Certificate, now: OffsetDateTime) -> Result<(), Reason> {
+    if now < certificate.not_before() {
+        return Err(Reason::NotYetValid);
+    }
+    if now > certificate.not_after() {
+        return Err(Reason::Expired);
+    }
+    if !matches!(certificate.is_for_email(), Ok(true)) {
+        return Err(Reason::UsageEmail);
+    }
+    // A key of a kind that is not known has no usage either; say that it is the kind.
+    if certificate.public_key().is_err() {
+        return Err(Reason::UnsupportedAlgorithm);
+    }
+    if !certificate.usage().encrypt {
+        return Err(Reason::UsageEncrypt);
+    }
+    Ok(())
+}
+
+/// Returns the content cipher for a subscriber; `capabilities` are those he announced, if he did.
+///
+/// A fixed cipher below the floor is lifted to the floor. Without known capabilities
+/// AES-256-CBC is taken, which every client reads (decision 9).
+///
+/// # Errors
+///
+/// [`Reason::BelowFloor`] when he reads nothing that is strong enough (S23).
+pub fn cipher_for(
+    policy: &ListPolicy,
+    capabilities: Option<&[ContentCipher]>,
+) -> Result<ContentCipher, Reason> {
+    if let CipherChoice::Fixed(cipher) = policy.content_cipher {
+        return Ok(cipher.max(policy.floor));
+    }
+    let announced = capabilities.and_then(|known| known.iter().max().copied());
+    let best = announced.unwrap_or(ContentCipher::Aes256Cbc);
+    if best < policy.floor {
+        return Err(Reason::BelowFloor);
+    }
+    Ok(best)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Address;
+    use crate::model::list::*;
+
+    #[test]
+    fn s23_cipher_follows_setting_capabilities_and_floor() {
+        use ContentCipher::{Aes128Cbc, Aes128Gcm, Aes256Cbc, Aes256Gcm};
+        let below = Err(Reason::BelowFloor);
+        for (choice, floor, known, expected) in [
+            (CipherChoice::Auto, Aes128Cbc, None, Ok(Aes256Cbc)),
+            (CipherChoice::Auto, Aes128Cbc, Some(&[][..]), Ok(Aes256Cbc)),
+            (
+                CipherChoice::Auto,
+                Aes128Cbc,
+                Some(&[Aes128Cbc]),
+                Ok(Aes128Cbc),
+            ),
+            (CipherChoice::Auto, Aes256Cbc, Some(&[Aes128Cbc]), below),
+            (
+                CipherChoice::Auto,
+                Aes256Cbc,
+                Some(&[Aes256Cbc, Aes256Gcm, Aes128Gcm]),
+                Ok(Aes256Gcm),
+            ),
+            (CipherChoice::Auto, Aes128Gcm, None, below),
+            (
+                CipherChoice::Fixed(Aes128Cbc),
+                Aes256Cbc,
+                None,
+                Ok(Aes256Cbc),
+            ),
+            (
+                CipherChoice::Fixed(Aes256Gcm),
+                Aes128Cbc,
+                None,
+                Ok(Aes256Gcm),
+            ),
+        ] {
+            let policy = ListPolicy {
+                address: Address::parse("team@example.org").unwrap(),
+                title: String::new(),
+                owners: Vec::new(),
+                moderators: Vec::new(),
+                listmasters: Vec::new(),
+                send: "private".to_owned(),
+                encrypt: Encrypt::Mirror,
+                on_undecryptable: OnUndecryptable::Forward,
+                missing_certificate: MissingCertificate::Notice,
+                content_cipher: choice,
+                floor,
+                sign: false,
+                subject: SubjectPolicy::AsIs,
+                max_size: 1,
+                lang: "en".to_owned(),
+                legacy: Legacy::NONE,
+                revocation: Revocation::Soft,
+            };
+            assert_eq!(
+                cipher_for(&policy, known),
+                expected,
+                "{choice:?} {floor:?} {known:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Mail that the list signs: answers, notices, and posts where `sign = true`.
+//!
+//! # See also
+//!
+//! RFC 1847 section 2.1, RFC 8551 sections 3.5.3 and 3.2.2.
+
+use rand_core::CryptoRng;
+use time::OffsetDateTime;
+
+use super::SealError;
+use crate::cms::sign::{certs_only, signed_detached};
+use crate::mime::canon::crlf;
+use crate::mime::write::{Header, base64_lines, boundary};
+use crate::pki::{Certificate, Digest, KeyPair};
+
+/// Wraps `entity` into a multipart/signed entity, signed by `pair`.
+///
+/// `extra` certificates are enclosed beside the pair's own and its chain. `signing_time` belongs to
+/// answers; distributed mail has none, because clients compare it with Date.
+///
+/// # Errors
+///
+/// [`SealError::Key`] when the key cannot sign.
+pub fn multipart_signed(
+    entity: &[u8],
+    pair: &KeyPair,
+    extra: &[Certificate],
+    signing_time: Option<OffsetDateTime>,
+    rng: &mut dyn CryptoRng,
+) -> Result<Vec<u8>, SealError> {
+    let signed = crlf(entity);
+    let signature = signed_detached(&signed, pair, extra, signing_time)?;
+    let body = base64_lines(&signature.der);
+    let boundary = boundary(rng, &[&signed, &body]);
+    let mut header = Header::new();
+    header.push_value(
+        "Content-Type",
+        &format!(
+            "multipart/signed; protocol=\"application/pkcs7-signature\"; micalg={}; boundary=\"{boundary}\"",
+            micalg(signature.digest)
+        ),
+    )?;
+    let mut part = Header::new();
+    part.push_value(
+        "Content-Type",
+        "application/pkcs7-signature; name=\"smime.p7s\"",
+    )?
+    .push_value("Content-Transfer-Encoding", "base64")?
+    .push_value("Content-Disposition", "attachment; filename=\"smime.p7s\"")?;
+    Ok(multipart(
+        &header,
+        &boundary,
+        &[&signed, &part.with_body(&body)],
+    ))
+}
+
+/// Wraps the entity of a post for `sign = true`: the list's signature around a multipart/mixed that
+/// holds the author's part unaltered. A signature directly around another one breaks in Thunderbird.
+///
+/// # Errors
+///
+/// [`SealError::Key`] when the key cannot sign.
+pub fn list_signed(
+    entity: &[u8],
+    pair: &KeyPair,
+    extra: &[Certificate],
+    rng: &mut dyn CryptoRng,
+) -> Result<Vec<u8>, SealError> {
+    let entity = crlf(entity);
+    let boundary = boundary(rng, &[&entity]);
+    let mut header = Header::new();
+    header.push_value(
+        "Content-Type",
+        &format!("multipart/mixed; boundary=\"{boundary}\""),
+    )?;
+    let mixed = multipart(&header, &boundary, &[&entity]);
+    multipart_signed(&mixed, pair, extra, None, rng)
+}
+
+/// Returns an attachment that holds certificates alone (`.p7c`), for mailers to take in.
+///
+/// # Errors
+///
+/// [`SealError::Header`] for a file name with line breaks.
+pub fn certificates_part(
+    certificates: &[Certificate],
+    file_name: &str,
+) -> Result<Vec<u8>, SealError> {
+    let name: String = file_name
+        .chars()
+        .map(|c| if c == '"' || c == '\\' { '_' } else { c })
+        .collect();
+    let mut header = Header::new();
+    header
+        .push_value(
+            "Content-Type",
+            &format!("application/pkcs7-mime; smime-type=certs-only; name=\"{name}\""),
+        )?
+        .push_value("Content-Transfer-Encoding", "base64")?
+        .push_value(
+            "Content-Disposition",
+            &format!("attachment; filename=\"{name}\""),
+        )?;
+    Ok(header.with_body(&base64_lines(&certs_only(certificates))))
+}
+
+/// Joins parts; the line break in front of a delimiter is not part of the part before it.
+fn multipart(header: &Header, boundary: &str, parts: &[&[u8]]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for part in parts {
+        body.extend_from_slice(format!("--{boundary}\r\n").as_bytes());
+        body.extend_from_slice(part);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    header.with_body(&body)
+}
+
+/// RFC 8551 section 3.5.3.2.
+fn micalg(digest: Digest) -> &'static str {
+    match digest {
+        Digest::Md5 => "md5",
+        Digest::Sha1 => "sha-1",
+        Digest::Sha224 => "sha-224",
+        Digest::Sha256 => "sha-256",
+        Digest::Sha384 => "sha-384",
+        Digest::Sha512 => "sha-512",
+    }
+}

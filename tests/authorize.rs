@@ -1,0 +1,240 @@
+//! Deciding on mail that openssl signed and encrypted: open and authorize together.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    dead_code,
+    missing_docs
+)]
+
+#[path = "open/lab.rs"]
+mod lab;
+
+use lab::{TEXT, World, lab, mail};
+use listseal::authorize::builtin::builtin;
+use listseal::authorize::{Binding, Earlier, Outcome, Replay, Rules, authorize};
+use listseal::model::list::*;
+use listseal::model::plan::Form;
+use listseal::model::roster::Roster;
+use listseal::model::{Address, Envelope, Reason};
+use time::{Duration, OffsetDateTime};
+
+const ALICE: &str = "alice@example.org";
+
+fn policy() -> ListPolicy {
+    ListPolicy {
+        address: Address::parse("list@example.org").unwrap(),
+        title: String::new(),
+        owners: vec![Address::parse("olga@example.org").unwrap()],
+        moderators: Vec::new(),
+        listmasters: Vec::new(),
+        send: "private_smime".to_owned(),
+        encrypt: Encrypt::Mirror,
+        on_undecryptable: OnUndecryptable::Forward,
+        missing_certificate: MissingCertificate::Notice,
+        content_cipher: CipherChoice::Auto,
+        floor: ContentCipher::Aes128Cbc,
+        sign: false,
+        subject: SubjectPolicy::AsIs,
+        max_size: 50 << 20,
+        lang: "en".to_owned(),
+        legacy: Legacy::NONE,
+        revocation: Revocation::Soft,
+    }
+}
+
+/// Opens `message` with the list's key and decides under the scenario `send`.
+fn decide_with(
+    send: &str,
+    message: &[u8],
+    change: impl for<'a> FnOnce(Rules<'a>) -> Rules<'a>,
+) -> Outcome {
+    let opened = World::of(&["list"]).open(message);
+    let policy = policy();
+    let scenario = builtin(send).unwrap();
+    let (roster, bad) = Roster::parse("alice@example.org\nbob@example.org\n");
+    assert!(bad.is_empty());
+    let envelope = Envelope::new(ALICE, policy.address.clone());
+    let rules = change(Rules {
+        policy: &policy,
+        roster: &roster,
+        scenario: Some(&scenario),
+        envelope: &envelope,
+        replay: Replay::default(),
+        is_list: &|address| address.local().starts_with("other-list"),
+        key_unavailable: false,
+        released: false,
+        now: OffsetDateTime::now_utc(),
+    });
+    authorize(opened, message, &rules)
+}
+
+fn decide(send: &str, message: &[u8]) -> Outcome {
+    decide_with(send, message, |rules| rules)
+}
+
+fn form(outcome: &Outcome) -> (Form, bool) {
+    match outcome {
+        Outcome::Admitted(post) => (post.form(), post.author().is_some()),
+        other => panic!("not admitted: {other:?}"),
+    }
+}
+
+fn refused(outcome: &Outcome) -> (Reason, bool) {
+    match outcome {
+        Outcome::Refused(refusal) => (refusal.reason, refusal.tell.is_some()),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+fn signed(entity: &[u8]) -> Vec<u8> {
+    lab().sign("alice", "", entity)
+}
+
+fn sealed(entity: &[u8]) -> Vec<u8> {
+    lab().encrypt("list.pem", "-aes-256-cbc", entity)
+}
+
+#[test]
+fn signed_post_passes_private_smime_in_clear_and_sealed_as_it_came() {
+    let clear = decide("private_smime", &mail(ALICE, &signed(TEXT)));
+    assert_eq!(form(&clear), (Form::Clear, true));
+    let both = decide("private_smime", &mail(ALICE, &sealed(&signed(TEXT))));
+    assert_eq!(form(&both), (Form::Seal, true));
+}
+
+#[test]
+fn s16_signature_around_the_ciphertext_alone_proves_no_author() {
+    let captured = sealed(TEXT);
+    let message = mail(ALICE, &signed(&captured));
+    assert_eq!(
+        refused(&decide("private_smime", &message)),
+        (Reason::NotSigned, true)
+    );
+    assert_eq!(form(&decide("private", &message)), (Form::Seal, false));
+    let triple = mail(ALICE, &signed(&sealed(&signed(TEXT))));
+    assert_eq!(form(&decide("private_smime", &triple)), (Form::Seal, true));
+}
+
+#[test]
+fn s24_unsigned_forged_and_foreign_mail_is_refused_with_the_reason_that_may_be_told() {
+    let plain = mail(ALICE, TEXT);
+    let mut tampered = mail(ALICE, &signed(TEXT));
+    let at = tampered.windows(5).position(|w| w == b"world").unwrap();
+    tampered[at] = b'W';
+    let foreign = mail(ALICE, &lab().sign("mallory", "", TEXT));
+    let borrowed = mail(ALICE, &lab().sign("bob", "", TEXT));
+    let stranger = mail("eve@example.com", &signed(TEXT));
+    for (message, expected) in [
+        (&plain, (Reason::NotSigned, true)),
+        (&tampered, (Reason::BadSignature, true)),
+        (&foreign, (Reason::UnknownIssuer, true)),
+        (&borrowed, (Reason::FromMismatch, true)),
+        (&stranger, (Reason::NotMember, false)),
+    ] {
+        assert_eq!(refused(&decide("private_smime", message)), expected);
+    }
+    for message in [&plain, &tampered, &foreign, &borrowed] {
+        assert_eq!(form(&decide("private", message)), (Form::Clear, false));
+    }
+}
+
+#[test]
+fn s10_what_cannot_be_processed_is_refused_or_forwarded_intact_alike() {
+    let for_another = lab().encrypt("bob.pem", "-aes-256-cbc", &signed(TEXT));
+    let garbage = b"Content-Type: application/pkcs7-mime\r\n\r\nbm90IGEgY21z\r\n".to_vec();
+    let signed_outside = signed(&for_another);
+    for entity in [&for_another, &garbage, &signed_outside] {
+        let message = mail(ALICE, entity);
+        assert_eq!(
+            refused(&decide("private_smime", &message)),
+            (Reason::Undecryptable, true)
+        );
+        assert_eq!(form(&decide("private", &message)), (Form::Intact, false));
+    }
+    let mut tampered = signed(TEXT);
+    let at = tampered.windows(5).position(|w| w == b"world").unwrap();
+    tampered[at] = b'W';
+    let inside = decide("private_smime", &mail(ALICE, &sealed(&tampered)));
+    assert_eq!(refused(&inside), (Reason::Undecryptable, true));
+}
+
+#[test]
+fn s21_post_signed_for_another_list_is_withheld_and_for_this_one_bound() {
+    let to = |name: &str| {
+        let entity = format!(
+            "Content-Type: text/plain; hp=\"cipher\"\r\nFrom: {ALICE}\r\nTo: {name}@example.org\r\n\r\nx\r\n"
+        );
+        mail(ALICE, &sealed(&signed(entity.as_bytes())))
+    };
+    match decide("private_smime", &to("list")) {
+        Outcome::Admitted(post) => assert_eq!(post.binding(), Binding::Bound),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(
+        decide("private_smime", &to("other-list")),
+        Outcome::Withheld {
+            reason: Reason::OtherList,
+            tell_owners: true
+        }
+    ));
+    assert!(matches!(
+        decide("private_smime", &to("bob")),
+        Outcome::Held(held) if held.reason == Reason::OtherList && held.is_proven()
+    ));
+}
+
+#[test]
+fn s21_old_signature_waits_for_a_person() {
+    let message = mail(ALICE, &signed(TEXT));
+    let later = OffsetDateTime::now_utc() + Duration::days(8);
+    let outcome = decide_with("private_smime", &message, |rules| Rules {
+        now: later,
+        ..rules
+    });
+    assert!(matches!(outcome, Outcome::Held(held) if held.reason == Reason::SigningTime));
+}
+
+#[test]
+fn s19_s20_seen_content_key_is_withheld_or_held() {
+    let message = mail(ALICE, &sealed(&signed(TEXT)));
+    for (earlier, held) in [(true, false), (false, true)] {
+        let outcome = decide_with("private_smime", &message, |rules| Rules {
+            replay: Replay {
+                duplicate: false,
+                content_key: Some(Earlier { proven: earlier }),
+            },
+            ..rules
+        });
+        match outcome {
+            Outcome::Held(post) => assert!(held && post.reason == Reason::Replay),
+            Outcome::Withheld { reason, .. } => assert!(!held && reason == Reason::Replay),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn s18_signed_part_below_a_mixed_root_signs_nothing() {
+    let inner = String::from_utf8(signed(TEXT)).unwrap();
+    let entity = format!(
+        "Content-Type: multipart/mixed; boundary=outer-b\r\n\r\n--outer-b\r\n{inner}\r\n--outer-b--\r\n"
+    );
+    let outcome = decide("private_smime", &mail(ALICE, entity.as_bytes()));
+    assert_eq!(refused(&outcome), (Reason::NotSigned, true));
+}
+
+#[test]
+fn nothing_of_the_message_shows_in_debug_output() {
+    let message = mail(
+        ALICE,
+        &signed(b"Content-Type: text/plain\r\n\r\nCANARY\r\n"),
+    );
+    let outcome = decide("private_smime", &message);
+    assert!(!format!("{outcome:?}").contains("CANARY"));
+    let held = decide("editorkey", &message);
+    assert!(!format!("{held:?}").contains("CANARY"));
+}

@@ -1,0 +1,19 @@
+//! Opening mail that other programs made: openssl, Python's `cryptography`, gpgsm.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs
+)]
+
+mod encrypted;
+mod forged;
+mod framing;
+mod gnupg;
+mod hostile;
+mod lab;
+mod nested;
+mod signed;

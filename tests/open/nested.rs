@@ -1,0 +1,210 @@
+//! Layers in layers.
+
+use listseal::model::Reason;
+use listseal::open::Verdict;
+
+use super::lab::{TEXT, World, lab, mail};
+
+#[test]
+fn signed_then_encrypted_mail_gives_the_signed_entity_for_sealing() {
+    for form in ["", "-nodetach", "-nodetach -stream"] {
+        for cipher in ["-aes-256-cbc -stream", "-aes-128-gcm"] {
+            let signed = lab().sign("alice", form, TEXT);
+            let sealed = lab().encrypt("list.pem", cipher, &signed);
+            let message = mail("alice@example.org", &sealed);
+            let world = World::of(&["list"]);
+            let opened = world.open(&message);
+            assert_eq!(
+                opened.author().map(ToString::to_string).as_deref(),
+                Some("alice@example.org")
+            );
+            assert!(opened.signature_covers_plaintext());
+            assert!(opened.is_processable());
+            assert_eq!(opened.innermost(&message), TEXT);
+            // openssl still verifies what is sealed again.
+            lab()
+                .run(
+                    "openssl",
+                    &["cms", "-verify", "-CAfile", "root.pem"],
+                    opened.sealing_entity(),
+                )
+                .unwrap_or_else(|text| panic!("{text}"));
+            let report = world.report(&message);
+            assert_eq!(report["layers"].as_array().unwrap().len(), 2);
+            assert_eq!(report["content_type"], "text/plain");
+            assert_eq!(report["decrypted"], true);
+        }
+    }
+}
+
+#[test]
+fn triple_wrapped_mail_is_opened_and_its_inner_signature_speaks() {
+    let inner = lab().sign("alice", "", TEXT);
+    let sealed = lab().encrypt("list.pem", "-aes-256-cbc", &inner);
+    let outer = lab().sign("bob", "", &sealed);
+    let message = mail("alice@example.org", &outer);
+    let opened = World::of(&["list"]).open(&message);
+    assert_eq!(opened.layers().len(), 3);
+    assert_eq!(opened.signature(), Verdict::Valid);
+    assert_eq!(
+        opened.author().map(ToString::to_string).as_deref(),
+        Some("alice@example.org")
+    );
+    assert_eq!(opened.enclosed().len(), 2);
+    lab()
+        .run(
+            "openssl",
+            &["cms", "-verify", "-CAfile", "root.pem"],
+            opened.sealing_entity(),
+        )
+        .unwrap_or_else(|text| panic!("{text}"));
+}
+
+#[test]
+fn s16_signature_around_ciphertext_does_not_cover_the_plaintext() {
+    let sealed = lab().encrypt("list.pem", "-aes-256-cbc", TEXT);
+    let signed = lab().sign("alice", "", &sealed);
+    let opened = World::of(&["list"]).open(&mail("alice@example.org", &signed));
+    assert_eq!(opened.signature(), Verdict::Valid);
+    assert_eq!(opened.decrypted(), Some(true));
+    assert!(!opened.signature_covers_plaintext());
+    assert_eq!(opened.sealing_entity(), TEXT);
+}
+
+#[test]
+fn s18_protected_parts_below_a_multipart_count_as_nothing() {
+    let sealed = lab().encrypt("list.pem", "-aes-256-cbc", TEXT);
+    let signed = lab().sign("alice", "", TEXT);
+    for part in [sealed, signed] {
+        let entity = [
+            b"Content-Type: multipart/mixed; boundary=outside\r\n\r\n--outside\r\n",
+            &part[..],
+            b"\r\n--outside\r\nContent-Type: text/plain\r\n\r\nfooter\r\n--outside--\r\n",
+        ]
+        .concat();
+        let message = mail("alice@example.org", &entity);
+        let opened = World::of(&["list"]).open(&message);
+        assert!(opened.layers().is_empty());
+        assert!(!opened.encrypted());
+        assert_eq!(opened.signature(), Verdict::None);
+        assert_eq!(opened.author(), None);
+        assert_eq!(opened.reason(), None);
+        assert_eq!(opened.content_type(), Some("multipart/mixed"));
+    }
+}
+
+#[test]
+fn plain_mail_gives_its_content_without_the_mail_fields() {
+    let message = b"From: alice@example.org\nSubject: secret\nContent-Type: text/plain;\n charset=utf-8\nX: y\ncontent-language: fr\n\nhi\nthere";
+    let opened = World::of(&[]).open(message);
+    assert_eq!(
+        opened.sealing_entity(),
+        b"Content-Type: text/plain;\r\n charset=utf-8\r\ncontent-language: fr\r\n\r\nhi\r\nthere"
+    );
+    assert_eq!(opened.innermost(message), message);
+    assert_eq!(opened.fields().len(), 5);
+    assert_eq!(opened.signature(), Verdict::None);
+    assert_eq!(opened.message_id(), None);
+}
+
+#[test]
+fn signed_mail_gives_the_signed_entity_for_sealing() {
+    let signed = lab().sign("alice", "", TEXT);
+    let text = String::from_utf8(mail("alice@example.org", &signed))
+        .unwrap()
+        .replace("\r\n", "\n");
+    let opened = World::of(&[]).open(text.as_bytes());
+    assert_eq!(opened.message_id(), Some("<1@example.org>"));
+    let entity = opened.sealing_entity();
+    assert!(entity.starts_with(b"Content-Type: multipart/signed"));
+    lab()
+        .run(
+            "openssl",
+            &["cms", "-verify", "-CAfile", "root.pem"],
+            entity,
+        )
+        .unwrap_or_else(|text| panic!("{text}"));
+}
+
+#[test]
+fn e10_sixth_layer_is_not_opened() {
+    let mut entity = TEXT.to_vec();
+    for _ in 0..5 {
+        entity = lab().sign("alice", "-nodetach -binary", &entity);
+    }
+    let five = mail("alice@example.org", &entity);
+    assert_eq!(World::of(&[]).open(&five).reason(), None);
+    let six = mail(
+        "alice@example.org",
+        &lab().sign("alice", "-nodetach", &entity),
+    );
+    let opened = World::of(&[]).open(&six);
+    assert_eq!(opened.layers().len(), 5);
+    assert_eq!(opened.reason(), Some(Reason::TooManyLayers));
+    assert!(!opened.is_processable());
+}
+
+#[test]
+fn e10_hundred_layers_are_refused_fast_after_two_private_operations() {
+    let mut entity = TEXT.to_vec();
+    for _ in 0..100 {
+        let der = lab().encrypt("list.pem", "-aes-128-cbc -binary -outform DER", &entity);
+        let head =
+            b"Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: binary\r\n\r\n";
+        entity = [&head[..], &der].concat();
+    }
+    let message = mail("alice@example.org", &entity);
+    let world = World::of(&["list"]);
+    let start = std::time::Instant::now();
+    let opened = world.open(&message);
+    let took = start.elapsed();
+    assert_eq!(opened.content_keys().len(), 2);
+    assert_eq!(opened.layers().len(), 3);
+    assert_eq!(opened.reason(), Some(Reason::LimitExceeded));
+    assert_eq!(opened.decrypted(), Some(false));
+    assert!(took.as_millis() < 1000, "{took:?}");
+}
+
+#[test]
+fn compressed_mail_is_inflated_and_bombs_are_not() {
+    let compress = |entity: &[u8]| {
+        lab()
+            .run("python3", &["-c", COMPRESS], entity)
+            .unwrap_or_else(|text| panic!("{text}"))
+    };
+    let signed = lab().sign("alice", "", TEXT);
+    let message = mail("alice@example.org", &compress(&signed));
+    let world = World::of(&[]);
+    assert!(world.open(&message).author().is_some());
+    assert_eq!(world.open(&message).innermost(&message), TEXT);
+    assert_eq!(world.report(&message)["layers"][0]["kind"], "compressed");
+
+    // E11: ratio, size, one layer.
+    let mut zeros = b"Content-Type: text/plain\r\n\r\n".to_vec();
+    zeros.resize(20 << 20, b' ');
+    let bomb = mail("alice@example.org", &compress(&zeros));
+    assert_eq!(world.open(&bomb).reason(), Some(Reason::LimitExceeded));
+    let mut small = World::of(&[]);
+    small.max_inflated = 100;
+    assert_eq!(small.open(&message).reason(), Some(Reason::LimitExceeded));
+    let twice = mail("alice@example.org", &compress(&compress(TEXT)));
+    let opened = world.open(&twice);
+    assert_eq!(opened.layers().len(), 2);
+    assert_eq!(opened.reason(), Some(Reason::LimitExceeded));
+}
+
+const COMPRESS: &str = r#"
+import base64, sys, zlib
+def tlv(tag, *parts):
+    body = b"".join(parts)
+    n = len(body)
+    d = n.to_bytes((n.bit_length() + 7) // 8, "big")
+    return bytes([tag]) + (bytes([n]) if n < 128 else bytes([128 + len(d)]) + d) + body
+data = bytes.fromhex("06092a864886f70d010701")
+kind = bytes.fromhex("060b2a864886f70d0109100109")
+zip = bytes.fromhex("060b2a864886f70d0109100308")
+content = tlv(48, data, tlv(0xa0, tlv(4, zlib.compress(sys.stdin.buffer.read(), 9))))
+der = tlv(48, kind, tlv(0xa0, tlv(48, tlv(2, b"\0"), tlv(48, zip), content)))
+sys.stdout.buffer.write(b"Content-Type: application/pkcs7-mime; smime-type=compressed-data; name=smime.p7z\r\n"
+    b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(der))
+"#;

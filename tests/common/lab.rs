@@ -1,0 +1,216 @@
+//! Keys and certificates made by `openssl` at run time, each at its first use and once only.
+//!
+//! A name says what is wanted: `alice` is a person with an RSA key and a certificate to sign and to
+//! encrypt with for alice@example.org. Words after hyphens change that:
+//!
+//! | word | meaning |
+//! | --- | --- |
+//! | `ec` | the key is on the curve P-256 |
+//! | `sign`, `enc` | the certificate is for one use only |
+//! | `expired` | the certificate expired long ago |
+//! | `untrusted` | issued by an authority that nobody trusts |
+//! | `elsewhere` | the certificate names alice@elsewhere.example |
+//! | `locked` | the private key is encrypted with [`PASSPHRASE`] |
+//! | anything else | another generation: a key of its own, else like the rest says |
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+
+/// What keys called `locked` are encrypted with.
+pub const PASSPHRASE: &str = "correct horse battery staple";
+/// The domain of all people and lists unless a name says otherwise.
+pub const DOMAIN: &str = "example.org";
+
+/// A scratch directory with an authority that sites trust and one that they do not.
+pub struct Lab {
+    dir: PathBuf,
+    known: Mutex<HashMap<String, Arc<OnceLock<Identity>>>>,
+}
+
+/// A certificate and its private key, as PEM files.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub name: String,
+    /// The address in the certificate.
+    pub address: String,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+/// The lab of this test run.
+pub fn lab() -> &'static Lab {
+    static LAB: OnceLock<Lab> = OnceLock::new();
+    LAB.get_or_init(Lab::new)
+}
+
+/// Runs `openssl` with the words of `line`.
+///
+/// # Panics
+///
+/// It fails: what it said is in the message.
+pub fn openssl(dir: &Path, line: &str, input: &[u8]) -> Vec<u8> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    run(dir, "openssl", &words, input).unwrap_or_else(|text| panic!("openssl {line}: {text}"))
+}
+
+/// Runs a program; its complaints are the error.
+///
+/// # Panics
+///
+/// There is no such program.
+pub fn run(dir: &Path, program: &str, words: &[&str], input: &[u8]) -> Result<Vec<u8>, String> {
+    let mut child = Command::new(program)
+        .args(words)
+        .current_dir(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program} is needed for this test: {error}"));
+    let mut stdin = child.stdin.take().unwrap();
+    let output = std::thread::scope(|scope| {
+        // A program that stops reading early says so itself.
+        scope.spawn(move || stdin.write_all(input).ok());
+        child.wait_with_output().unwrap()
+    });
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+impl Lab {
+    fn new() -> Self {
+        let dir = tempfile::Builder::new().prefix("lab").tempdir().unwrap();
+        let lab = Self {
+            dir: dir.keep(),
+            known: Mutex::default(),
+        };
+        for authority in [TRUSTED, UNTRUSTED] {
+            lab.openssl(&format!(
+                "req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=Test-{authority} \
+                 -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign \
+                 -keyout {authority}.key -out {authority}.pem"
+            ));
+        }
+        lab
+    }
+
+    /// Where the files lie.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The file of the authority that sites trust.
+    pub fn authority(&self) -> PathBuf {
+        self.dir.join(format!("{TRUSTED}.pem"))
+    }
+
+    /// Certificate and key of `name`, made now if they were not asked for before.
+    pub fn identity(&self, name: &str) -> Identity {
+        let cell = Arc::clone(
+            self.known
+                .lock()
+                .unwrap()
+                .entry(name.to_owned())
+                .or_default(),
+        );
+        cell.get_or_init(|| self.make(name)).clone()
+    }
+
+    /// Runs `openssl` in the directory of the lab.
+    pub fn openssl(&self, line: &str) -> Vec<u8> {
+        openssl(&self.dir, line, b"")
+    }
+
+    /// Removes everything; for runners that know when the last test has ended.
+    pub fn remove(&self) {
+        std::fs::remove_dir_all(&self.dir).unwrap();
+    }
+
+    fn make(&self, name: &str) -> Identity {
+        let mut words = name.split('-');
+        let person = words.next().unwrap();
+        let words: Vec<&str> = words.collect();
+        let has = |word: &str| words.contains(&word);
+        let domain = if has("elsewhere") {
+            "elsewhere.example"
+        } else {
+            DOMAIN
+        };
+        let address = format!("{person}@{domain}");
+        let key = if has("ec") {
+            "ec -pkeyopt ec_paramgen_curve:P-256"
+        } else {
+            "rsa:2048"
+        };
+        self.openssl(&format!(
+            "req -new -newkey {key} -nodes -subj /CN={person} -keyout {name}.key -out {name}.csr"
+        ));
+        let transport = if has("ec") {
+            "keyAgreement"
+        } else {
+            "keyEncipherment"
+        };
+        let usage = match (has("sign"), has("enc")) {
+            (true, _) => "digitalSignature".to_owned(),
+            (_, true) => transport.to_owned(),
+            _ => format!("digitalSignature,{transport}"),
+        };
+        let mut extensions = String::new();
+        write!(
+            extensions,
+            "basicConstraints=CA:FALSE\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n\
+             keyUsage=critical,{usage}\nextendedKeyUsage=emailProtection\nsubjectAltName=email:{address}\n"
+        )
+        .unwrap();
+        std::fs::write(self.dir.join(format!("{name}.ext")), extensions).unwrap();
+        let authority = if has("untrusted") { UNTRUSTED } else { TRUSTED };
+        if has("expired") {
+            self.issue_in_the_past(name, authority);
+        } else {
+            self.openssl(&format!(
+                "x509 -req -in {name}.csr -CA {authority}.pem -CAkey {authority}.key -CAcreateserial \
+                 -CAserial {name}.srl -days 3000 -extfile {name}.ext -out {name}.pem"
+            ));
+        }
+        if has("locked") {
+            let pass = self.dir.join("passphrase");
+            std::fs::write(pass, PASSPHRASE).unwrap();
+            self.openssl(&format!(
+                "pkcs8 -topk8 -in {name}.key -passout file:passphrase -out {name}.locked"
+            ));
+            let file = |end: &str| self.dir.join(format!("{name}.{end}"));
+            std::fs::rename(file("locked"), file("key")).unwrap();
+        }
+        Identity {
+            name: name.to_owned(),
+            address,
+            certificate: self.dir.join(format!("{name}.pem")),
+            key: self.dir.join(format!("{name}.key")),
+        }
+    }
+
+    /// `openssl x509` of Debian 12 knows no dates; `openssl ca` does, and wants a data base.
+    fn issue_in_the_past(&self, name: &str, authority: &str) {
+        let config = format!(
+            "[ca]\ndefault_ca = one\n[one]\ndatabase = {name}.db\nnew_certs_dir = .\nrand_serial = yes\n\
+             default_md = sha256\npolicy = any\nunique_subject = no\n[any]\ncommonName = supplied\n"
+        );
+        std::fs::write(self.dir.join(format!("{name}.cnf")), config).unwrap();
+        std::fs::write(self.dir.join(format!("{name}.db")), "").unwrap();
+        self.openssl(&format!(
+            "ca -batch -notext -config {name}.cnf -in {name}.csr -cert {authority}.pem \
+             -keyfile {authority}.key -startdate 20200101000000Z -enddate 20210101000000Z \
+             -extfile {name}.ext -out {name}.pem"
+        ));
+    }
+}
+
+const TRUSTED: &str = "authority";
+const UNTRUSTED: &str = "stranger";

@@ -1,0 +1,12 @@
+//! What the tests that run the real program share: keys and certificates, a site in a scratch
+//! directory, mail made by `openssl`, readers of other makers, and a harness for cases in files.
+//!
+//! Nothing here links to the product but the path of its binary.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+pub mod foreign;
+pub mod lab;
+pub mod mail;
+pub mod runner;
+pub mod site;

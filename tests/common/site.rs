@@ -1,0 +1,242 @@
+//! A whole site in a scratch directory, and the program run on it as an MTA and people run it.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+use serde_json::Value;
+
+use super::lab::{DOMAIN, lab};
+
+/// A site for example.org: no lists yet, outgoing mail lands in files.
+pub struct Site {
+    dir: tempfile::TempDir,
+    log: Mutex<String>,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// One outgoing mail with its envelope.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// Counted from 1 in the order of sending.
+    pub number: u64,
+    /// Envelope sender, empty for the null sender.
+    pub from: String,
+    pub to: String,
+    pub bytes: Vec<u8>,
+}
+
+/// One message in the spool.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    pub id: String,
+    /// `waiting`, `delivering`, `held`, `bad`.
+    pub state: String,
+    pub reason: Option<String>,
+}
+
+/// The transport that writes files.
+pub const OUTBOX: &str = "dir";
+
+impl Site {
+    /// A site that trusts the authority of the lab and has a key pair of its own.
+    pub fn new() -> Self {
+        let site = Self {
+            dir: tempfile::Builder::new().prefix("site").tempdir().unwrap(),
+            log: Mutex::default(),
+        };
+        site.configure(OUTBOX, "");
+        site.copy(&lab().authority(), "ca.pem", 0o644);
+        site.key(&format!("lists/{DOMAIN}/_site"), "", "listseal");
+        site
+    }
+
+    /// Writes `listseal.toml`: where mail goes ([`OUTBOX`] or an URL), and `more` at its end.
+    pub fn configure(&self, transport: &str, more: &str) {
+        let url = if transport == OUTBOX {
+            format!("dir://{}", self.path("outbox").display())
+        } else {
+            transport.to_owned()
+        };
+        self.write(
+            "listseal.toml",
+            format!(
+                "[paths]\nlists = \"lists\"\nspool = \"spool\"\ncertificates = \"certificates\"\n\
+                 templates = \"templates\"\nstate = \"state\"\n[trust]\ncafile = \"ca.pem\"\n\
+                 [delivery]\ntransport = \"{url}\"\nretry_first = \"1 s\"\n{more}"
+            ),
+        );
+    }
+
+    /// Makes the list `name@example.org` with the key pair of that name.
+    pub fn list(&self, name: &str, settings: &str, subscribers: &str) {
+        let directory = list_directory(name);
+        self.write(&format!("{directory}/list.toml"), settings);
+        self.write(&format!("{directory}/subscribers"), subscribers);
+        self.key(&directory, "", name);
+    }
+
+    /// Puts the pair of an identity there as `cert.pem<suffix>` and `private_key<suffix>`.
+    pub fn key(&self, directory: &str, suffix: &str, identity: &str) {
+        let one = lab().identity(identity);
+        let file = |name: &str| format!("{directory}/{name}{suffix}");
+        self.copy(&one.certificate, &file("cert.pem"), 0o644);
+        self.copy(&one.key, &file("private_key"), 0o600);
+    }
+
+    /// Puts the certificate of an identity into the certificate directory, under its address or
+    /// the `name` given.
+    pub fn certificate(&self, identity: &str, name: Option<&str>) {
+        let one = lab().identity(identity);
+        let name = name.unwrap_or(&one.address);
+        self.copy(&one.certificate, &format!("certificates/{name}"), 0o644);
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        self.write_with_mode(name, text, 0o644);
+    }
+
+    /// Writes a file, open to others or not.
+    pub fn write_with_mode(&self, name: &str, text: impl AsRef<[u8]>, mode: u32) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    pub fn copy(&self, from: &Path, to: &str, mode: u32) {
+        self.write_with_mode(to, std::fs::read(from).unwrap(), mode);
+    }
+
+    /// Hands a message in as the MTA does; `sender` is the envelope sender, empty for `<>`.
+    pub fn queue(&self, address: &str, sender: &str, mail: &[u8]) -> Ended {
+        self.command(&["queue", address, "--sender", sender], mail)
+    }
+
+    /// Lets the daemon work until nothing is due.
+    pub fn run_once(&self) -> Ended {
+        self.command(&["run", "--once"], b"")
+    }
+
+    /// Runs a command of the program on this site; one that hangs is ended after two minutes.
+    pub fn command(&self, words: &[&str], input: &[u8]) -> Ended {
+        let mut child = Command::new("timeout")
+            .arg("120")
+            .arg(env!("CARGO_BIN_EXE_listseal"))
+            .arg("--config")
+            .arg(self.path("listseal.toml"))
+            .args(words)
+            .env_remove("LISTSEAL_CONFIG")
+            .env_remove("CREDENTIALS_DIRECTORY")
+            .env_remove("SENDER")
+            .current_dir(self.dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let output = std::thread::scope(|scope| {
+            // A program that does not want it all says so by its exit code.
+            scope.spawn(move || std::io::Write::write_all(&mut stdin, input).ok());
+            child.wait_with_output().unwrap()
+        });
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let ended = Ended {
+            code: output.status.code().unwrap_or(-1),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        };
+        self.log.lock().unwrap().push_str(&ended.stderr);
+        ended
+    }
+
+    /// Everything the program said on standard error so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Every mail that went out so far.
+    pub fn outbox(&self) -> Vec<Sent> {
+        let Ok(entries) = std::fs::read_dir(self.path("outbox")) else {
+            return Vec::new();
+        };
+        let mut mails: Vec<Sent> = entries
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|end| end == "eml"))
+            .map(|path| {
+                let envelope = std::fs::read(path.with_extension("json")).unwrap();
+                let envelope: Value = serde_json::from_slice(&envelope).unwrap();
+                let to = envelope["to"].as_array().unwrap();
+                assert_eq!(to.len(), 1, "one recipient a mail: {envelope}");
+                let stem = path.file_stem().unwrap().to_str().unwrap();
+                Sent {
+                    number: stem.parse().unwrap(),
+                    from: envelope["from"].as_str().unwrap().to_owned(),
+                    to: to[0].as_str().unwrap().to_owned(),
+                    bytes: std::fs::read(&path).unwrap(),
+                }
+            })
+            .collect();
+        mails.sort_by_key(|mail| mail.number);
+        mails
+    }
+
+    /// What `listseal spool ls` knows.
+    pub fn spool(&self) -> Vec<Waiting> {
+        let rows = self.json(&["spool", "ls", "--json"]);
+        let rows = rows.as_array().unwrap().iter();
+        rows.map(|row| Waiting {
+            id: row["id"].as_str().unwrap().to_owned(),
+            state: row["state"].as_str().unwrap().to_owned(),
+            reason: row["reason"].as_str().map(str::to_owned),
+        })
+        .collect()
+    }
+
+    /// Runs a command that must succeed and prints JSON.
+    pub fn json(&self, words: &[&str]) -> Value {
+        let ended = self.command(words, b"");
+        assert_eq!(ended.code, 0, "{words:?}: {ended:?}");
+        serde_json::from_str(&ended.stdout).unwrap_or_else(|e| panic!("{words:?}: {e}: {ended:?}"))
+    }
+
+    /// Every file below a directory of the site, by its path there.
+    pub fn files(&self, directory: &str) -> Vec<(String, Vec<u8>)> {
+        let root = self.path(directory);
+        let mut found = Vec::new();
+        let mut open = vec![root.clone()];
+        while let Some(folder) = open.pop() {
+            let Ok(entries) = std::fs::read_dir(&folder) else {
+                continue;
+            };
+            for path in entries.map(|entry| entry.unwrap().path()) {
+                if path.is_dir() {
+                    open.push(path);
+                } else {
+                    let name = path.strip_prefix(&root).unwrap().display().to_string();
+                    found.push((name, std::fs::read(&path).unwrap()));
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+}
+
+/// The directory of a list of example.org within the site.
+pub fn list_directory(name: &str) -> String {
+    format!("lists/{DOMAIN}/{name}")
+}

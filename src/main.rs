@@ -1,3 +1,5 @@
 //! The `listseal` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    listseal::cli::main()
+}

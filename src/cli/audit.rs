@@ -2,18 +2,22 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::{Value, json as object};
 
+use super::console::{complain, json, load, print};
 use super::exit;
-use super::spool::{complain, load, print_json};
 use crate::spool::Desk;
 use crate::spool::audit::Audit;
 
-/// Check that nothing was lost: accepted = sent + failed + withheld + discarded + bad + open.
+/// Prove that nothing was lost: every message and copy has one recorded end, or is still open
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 it adds up; 1 it does not, and what is missing is named.")]
+#[command(after_help = "\
+It counts under way too and changes nothing. A message that is missing is named with what to do \
+about it.
+
+Exit codes: 0 it adds up; 1 it does not; 75 the spool cannot be read; 78 bad configuration.")]
 pub struct Args {
-    /// Print JSON: one object for messages, one for copies, one per problem.
+    /// Print a JSON array: an object for messages, one for copies, one for each problem
     #[arg(long)]
     pub json: bool,
 }
@@ -31,39 +35,39 @@ pub fn run(args: &Args, config: &Path) -> u8 {
         Ok(audit) => audit,
         Err(error) => return complain(&error, error.exit_code()),
     };
-    if args.json {
-        print_json(&Value::Array(rows(&audit)));
-    } else {
-        print!("{}", text(&audit));
-    }
-    if audit.holds() {
+    let code = if audit.holds() {
         exit::OK
     } else {
         exit::FAILED
+    };
+    if args.json {
+        print(json(rows(&audit)), code)
+    } else {
+        print(text(&audit), code)
     }
 }
 
 fn rows(audit: &Audit) -> Vec<Value> {
     let ended = &audit.ended;
     let mut rows = vec![
-        json!({
+        object!({
             "law": "messages", "holds": audit.accepted == audit.messages(),
             "accepted": audit.accepted, "distributed": ended.distributed,
             "answered": ended.answered, "forwarded": ended.forwarded, "refused": ended.refused,
             "discarded": ended.discarded, "held": audit.held, "bad": audit.bad, "open": audit.open,
         }),
-        json!({
+        object!({
             "law": "copies", "holds": audit.planned == audit.copies(), "planned": audit.planned,
             "sent": ended.sent, "failed": ended.failed, "withheld": ended.withheld,
             "open": audit.copies_open,
         }),
     ];
-    rows.extend(audit.lost.iter().map(|id| json!({"lost": id})));
+    rows.extend(audit.lost.iter().map(|id| object!({"lost": id})));
     rows.extend(
         audit
             .problems
             .iter()
-            .map(|problem| json!({"problem": problem})),
+            .map(|problem| object!({"problem": problem})),
     );
     rows
 }

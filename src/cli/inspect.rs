@@ -2,7 +2,7 @@
 //!
 //! # Place in the flow
 //!
-//! open alone, with keys and anchors given by hand or those of a list.
+//! open alone, with keys and anchors given by hand, those of a list, or both.
 //!
 //! # Invariants
 //!
@@ -22,19 +22,27 @@ use getrandom::rand_core::UnwrapErr;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-pub use world::World;
+use world::World;
 
+use crate::cli::console::{Complaint, complain, print};
 use crate::cli::exit;
+use crate::config::Problem;
 use crate::model::Address;
 use crate::model::list::{Legacy, Revocation};
 use crate::open::{Context, Opened, open, report};
-use crate::pki::anchors::Anchors;
-use crate::pki::revocation::Crls;
 
-/// Options of `listseal inspect`.
+/// Open one message and print what it is made of and what is believed of it; changes nothing
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+With --list the mail is opened as the daemon would: with keys, trust and settings of that list; \
+run it as the user of listseal. Without --list no configuration is read. Why something was not \
+believed stands behind each finding; docs/reasons.md explains every code.
+
+Exit codes: 0 the message could be read as far as it goes; 64 used wrongly; 65 a layer failed; \
+66 no such message; 67 no such list; 73 --plaintext cannot be written; 78 a file that was named \
+cannot be used.")]
 pub struct Args {
-    /// Use keys, anchors and settings of this list
+    /// Use keys, anchors and settings of this list (or of listseal@DOMAIN)
     #[arg(long, value_name = "ADDRESS", value_parser = address, conflicts_with_all = ["key", "cert"])]
     list: Option<Address>,
     /// Private key to decrypt with, PEM
@@ -78,71 +86,62 @@ pub struct Args {
     file: PathBuf,
 }
 
-/// Why there is nothing to report.
-struct Failure {
-    code: u8,
-    text: String,
+/// A message and what was found in it.
+struct Inspected {
+    message: Vec<u8>,
+    opened: Opened,
+    findings: String,
+    /// What was wrong with the files of the list that are not needed for an answer.
+    warnings: Vec<Problem>,
 }
 
-/// Opens the message and prints what was found; `list` gives the world of a configured list, or a
-/// sentence saying why not. Returns the exit code.
+/// Opens the message and prints what was found. Returns the exit code.
 #[must_use]
-pub fn run(args: &Args, list: impl FnOnce(&Address) -> Result<World, String>) -> u8 {
-    match inspect(args, list, &mut std::io::stdout()) {
-        Ok(code) => code,
-        Err(failure) => {
-            eprintln!("listseal inspect: {}", failure.text);
-            failure.code
-        }
+pub fn run(args: &Args, config: &Path) -> u8 {
+    let inspected = match inspect(args, config) {
+        Ok(inspected) => inspected,
+        Err((code, text)) => return complain(&text, code),
+    };
+    for problem in &inspected.warnings {
+        complain(problem, exit::OK);
+    }
+    let code = print(&inspected.findings, code(&inspected.opened));
+    match write_plaintext(args, &inspected) {
+        Ok(()) => code,
+        Err((code, text)) => complain(&text, code),
     }
 }
 
-fn inspect(
-    args: &Args,
-    list: impl FnOnce(&Address) -> Result<World, String>,
-    out: &mut impl std::io::Write,
-) -> Result<u8, Failure> {
-    let config = |text| Failure {
-        code: exit::CONFIG,
-        text,
-    };
-    let mut world = match &args.list {
-        Some(address) => list(address).map_err(config)?,
-        None => World::default(),
-    };
-    world.add(args).map_err(config)?;
+fn inspect(args: &Args, config: &Path) -> Result<Inspected, Complaint> {
+    let message = read(&args.file)?;
+    let world = World::of(args, config, &message)?;
     let untrusted = match &args.untrusted {
-        Some(file) => world::certificates(file).map_err(config)?,
+        Some(file) => world::certificates(file)?,
         None => Vec::new(),
     };
-    let message = read(&args.file)?;
-    let anchors = Anchors::new(world.anchors);
-    let crls = Crls::new(world.crls);
     let context = Context {
         now: args.at.unwrap_or_else(OffsetDateTime::now_utc),
         keys: &world.keys,
         known: &world.known,
         untrusted: &untrusted,
-        anchors: &anchors,
-        crls: &crls,
+        anchors: &world.anchors,
+        crls: &world.crls,
         legacy: args.legacy.unwrap_or(world.legacy),
         revocation: args.revocation.unwrap_or(world.revocation),
         max_inflated: MAX_INFLATED,
     };
-    let mut rng = UnwrapErr(SysRng);
-    let opened = open(&message, &context, &mut rng);
+    let opened = open(&message, &context, &mut UnwrapErr(SysRng));
     let findings = if args.json {
-        let pretty = serde_json::to_string_pretty(&report(&opened)).unwrap_or_default();
-        format!("{pretty}\n")
+        format!("{:#}\n", report(&opened))
     } else {
         text::report(&opened)
     };
-    // A reader that has gone (`| head`) needs no report.
-    let _ = out.write_all(findings.as_bytes());
-    if let Some(file) = &args.plaintext {
-        write_plaintext(file, &opened, &message)?;
-    }
-    Ok(code(&opened))
+    Ok(Inspected {
+        message,
+        opened,
+        findings,
+        warnings: world.problems,
+    })
 }
 
 /// Returns 65 when a layer failed or the message is no mail, else 0.
@@ -155,24 +154,30 @@ fn code(opened: &Opened) -> u8 {
     }
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+fn read(file: &Path) -> Result<Vec<u8>, Complaint> {
+    if file != Path::new("-") {
+        return world::bytes(file).map_err(|text| (exit::NO_INPUT, text));
+    }
     let mut message = Vec::new();
-    let outcome = if file == Path::new("-") {
-        std::io::stdin().read_to_end(&mut message)
-    } else {
-        std::fs::File::open(file).and_then(|mut opened| opened.read_to_end(&mut message))
-    };
-    outcome.map(|_| message).map_err(|error| Failure {
-        code: exit::NO_INPUT,
-        text: format!("{}: cannot be read: {error}", file.display()),
-    })
+    match std::io::stdin().read_to_end(&mut message) {
+        Ok(_) => Ok(message),
+        Err(error) => Err((
+            exit::NO_INPUT,
+            format!("standard input cannot be read: {error}"),
+        )),
+    }
 }
 
-fn write_plaintext(file: &Path, opened: &Opened, message: &[u8]) -> Result<(), Failure> {
+fn write_plaintext(args: &Args, inspected: &Inspected) -> Result<(), Complaint> {
+    let Some(file) = &args.plaintext else {
+        return Ok(());
+    };
+    let opened = &inspected.opened;
     if opened.decrypted() == Some(false) {
-        eprintln!(
-            "listseal inspect: {} is not written: the message was not decrypted",
-            file.display()
+        let file = file.display();
+        complain(
+            &format_args!("{file} is not written: the message was not decrypted"),
+            exit::OK,
         );
         return Ok(());
     }
@@ -182,10 +187,10 @@ fn write_plaintext(file: &Path, opened: &Opened, message: &[u8]) -> Result<(), F
         .truncate(true)
         .mode(0o600)
         .open(file)
-        .and_then(|mut out| out.write_all(opened.innermost(message)))
-        .map_err(|error| Failure {
-            code: exit::CANNOT_CREATE,
-            text: format!("{}: cannot be written: {error}", file.display()),
+        .and_then(|mut out| out.write_all(opened.innermost(&inspected.message)))
+        .map_err(|error| {
+            let text = format!("{}: cannot be written: {error}", file.display());
+            (exit::CANNOT_CREATE, text)
         })
 }
 
@@ -262,14 +267,13 @@ mod tests {
     fn inspected(scratch: &Scratch, line: &str) -> (u8, String) {
         let root = scratch.path("").display().to_string();
         let args = parsed(&line.replace('@', &root)).unwrap();
-        let mut out = Vec::new();
-        let code = inspect(
-            &args,
-            |address| Err(format!("{address}: no list")),
-            &mut out,
-        );
-        let text = String::from_utf8(out).unwrap();
-        code.map_or_else(|failure| (failure.code, failure.text), |code| (code, text))
+        match inspect(&args, Path::new("/no/configuration/is/read")) {
+            Ok(found) => {
+                write_plaintext(&args, &found).unwrap();
+                (code(&found.opened), found.findings)
+            }
+            Err(complaint) => complaint,
+        }
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! `listseal spool`: look at what waits, is held or is bad, and decide about it.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,15 +8,21 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::console::{self, complain, confirm, load, print};
 use super::exit;
-use crate::config::Settings;
 use crate::model::plan::What;
 use crate::model::{Reason, SpoolId};
 use crate::spool::desk::{DeskError, Detail};
 use crate::spool::{Desk, Entry, Slot};
 
-/// Look at the spool and decide about held and bad messages.
+/// Look at what waits, is held or is bad, and decide about it
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A held post waits for release or discard, a bad message for retry or discard; ls and show say why. \
+What waits or is being delivered goes on by itself.
+
+Exit codes: 0 done; 1 not possible in this state, or you said no; 64 used wrongly, or a question \
+without a terminal; 66 no such message; 75 the spool cannot be read; 78 bad configuration.")]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -94,31 +99,13 @@ pub fn run(args: &Args, config: &Path) -> u8 {
             desk.retry(id, by, OffsetDateTime::now_utc())
         }),
         (Action::Discard { ids, force }, Some(desk)) => {
-            if *force || agreed(ids.len()) {
-                each(&desk, ids, "discarded", |id, by| desk.discard(id, by))
-            } else {
-                complain(
-                    &"nothing was discarded; --force does it without a question",
-                    exit::FAILED,
-                )
+            let question = format!("Remove {} message(s) for good?", ids.len());
+            match confirm(*force, &question, "nothing was discarded") {
+                Ok(()) => each(&desk, ids, "discarded", |id, by| desk.discard(id, by)),
+                Err((code, text)) => complain(&text, code),
             }
         }
     }
-}
-
-/// Reads the configuration, or says what is wrong with it.
-pub(super) fn load(config: &Path) -> Result<Settings, u8> {
-    Settings::load(config).map_err(|problems| complain(&problems, exit::CONFIG))
-}
-
-/// Writes a complaint to standard error and returns `code`.
-pub(super) fn complain(text: &dyn std::fmt::Display, code: u8) -> u8 {
-    eprintln!("listseal: {text}");
-    code
-}
-
-pub(super) fn print_json(value: &Value) {
-    println!("{value:#}");
 }
 
 fn each(
@@ -131,7 +118,7 @@ fn each(
     let mut code = exit::OK;
     for text in ids {
         match desk.resolve(text).and_then(|id| act(id, &by).map(|()| id)) {
-            Ok(id) => println!("{id} {done}"),
+            Ok(id) => code = print(format!("{id} {done}\n"), code),
             Err(error) => code = complain(&error, error_code(&error)),
         }
     }
@@ -146,20 +133,6 @@ fn error_code(error: &DeskError) -> u8 {
     }
 }
 
-/// Asks once; without a terminal the answer is no.
-fn agreed(count: usize) -> bool {
-    use std::io::IsTerminal as _;
-    let mut input = std::io::stdin().lock();
-    if !input.is_terminal() {
-        return false;
-    }
-    eprint!("Remove {count} message(s) for good? [y/N] ");
-    let _ = std::io::stderr().flush();
-    let mut answer = String::new();
-    let read = std::io::BufRead::read_line(&mut input, &mut answer);
-    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
-}
-
 /// Who decides, for the record: the person behind sudo, else the user.
 fn who() -> String {
     ["SUDO_USER", "LOGNAME", "USER"]
@@ -169,16 +142,14 @@ fn who() -> String {
 }
 
 fn list(entries: &[Entry], json: bool) -> u8 {
-    if json {
-        print_json(&Value::Array(entries.iter().map(row).collect()));
+    let text = if json {
+        console::json(entries.iter().map(row).collect())
     } else if entries.is_empty() {
-        println!("The spool is empty.");
+        "The spool is empty.\n".to_owned()
     } else {
-        for entry in entries {
-            println!("{}", line(entry));
-        }
-    }
-    exit::OK
+        entries.iter().map(|entry| line(entry) + "\n").collect()
+    };
+    print(text, exit::OK)
 }
 
 fn row(entry: &Entry) -> Value {
@@ -230,21 +201,18 @@ fn line(entry: &Entry) -> String {
 fn show(desk: &Desk, text: &str, json: bool, message: bool) -> u8 {
     let shown = desk.resolve(text).and_then(|id| {
         if message {
-            let bytes = desk.message(id)?.data;
-            // A reader that closes early has seen what it wanted.
-            let _ = std::io::stdout().lock().write_all(&bytes);
-        } else {
-            let detail = desk.detail(id)?;
-            if json {
-                print_json(&Value::Array(vec![detail_row(&detail)]));
-            } else {
-                print!("{}", detail_text(&detail));
-            }
+            return Ok(desk.message(id)?.data);
         }
-        Ok(())
+        let detail = desk.detail(id)?;
+        let text = if json {
+            console::json(vec![detail_row(&detail)])
+        } else {
+            detail_text(&detail)
+        };
+        Ok(text.into_bytes())
     });
     match shown {
-        Ok(()) => exit::OK,
+        Ok(bytes) => print(bytes, exit::OK),
         Err(error) => complain(&error, error_code(&error)),
     }
 }
@@ -372,10 +340,12 @@ fn show_size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
     use std::path::PathBuf;
 
     use super::*;
     use crate::cli::audit;
+    use crate::config::Settings;
     use crate::intake::accept;
     use crate::spool::{Received, Spool, SpoolSettings};
     use crate::store::lists::Lists;

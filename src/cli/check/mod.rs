@@ -12,12 +12,12 @@ mod members;
 mod site;
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use time::OffsetDateTime;
 
+use crate::cli::console::{Complaint, complain, print};
 use crate::cli::exit;
 use crate::config::permission::RelayUser;
 use crate::config::{Problem, Settings};
@@ -27,15 +27,17 @@ use crate::store::certificates::CertificateStore;
 use crate::store::directory::ListDirectory;
 use crate::store::lists::Lists;
 
-/// Names every problem of the configuration, the lists, keys, modes and certificates.
-///
-/// Exit code 0 when there is no error (there may be warnings), 78 when there is one, 67 when there
-/// is no such list.
+/// Name every problem of configuration, lists, keys, modes and certificates, with its remedy
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A line each: error or warning, FILE:LINE, what is wrong - what to do. It changes nothing.
+
+Exit codes: 0 no error, perhaps warnings; 67 no such list; 78 errors.")]
 pub struct Args {
-    /// Look at this list alone, and at what it shares with the others.
+    /// Look at this list alone, and at what it shares with the others
+    #[arg(value_name = "LIST")]
     pub list: Option<String>,
-    /// Print a JSON array of objects with level, file, line, list, problem and remedy.
+    /// Print a JSON array of objects with level, file, line, list, problem and remedy
     #[arg(long)]
     pub json: bool,
 }
@@ -65,8 +67,7 @@ pub fn run(args: &Args, config: &Path) -> u8 {
     {
         Ok(only) => only,
         Err((code, text)) => {
-            eprintln!("listseal: {text}");
-            return code;
+            return complain(&text, code);
         }
     };
     let (found, counts) = examine(lists, only.as_ref(), OffsetDateTime::now_utc());
@@ -74,19 +75,22 @@ pub fn run(args: &Args, config: &Path) -> u8 {
 }
 
 /// Finds the list that a command was given.
-pub(super) fn named(lists: &Lists, name: &str) -> Result<ListDirectory, (u8, String)> {
+pub(super) fn named(lists: &Lists, name: &str) -> Result<ListDirectory, Complaint> {
     let address = Address::parse(name).map_err(|e| {
         let text = format!("{name:?} {e}: write the address of a list");
         (exit::USAGE, text)
     })?;
     match lists.find(&address) {
         Ok(Some(list)) => Ok(list),
-        Ok(None) => Err((
-            exit::NO_USER,
-            format!("there is no list {address}: listseal list ls shows all"),
-        )),
+        Ok(None) => Err(no_list(&address)),
         Err(problem) => Err((exit::CONFIG, problem.text())),
     }
+}
+
+/// Says that there is no such list.
+pub(super) fn no_list(address: &Address) -> Complaint {
+    let text = format!("there is no list {address}: listseal list ls shows all");
+    (exit::NO_USER, text)
 }
 
 /// Returns every problem of the site, or of one list and what it shares with the others.
@@ -148,9 +152,7 @@ fn report(found: Vec<Problem>, counts: Counts, json: bool) -> u8 {
     } else {
         written(&found, counts, errors)
     };
-    // A closed pipe (`| head`) is nobody's trouble.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    if errors > 0 { exit::CONFIG } else { exit::OK }
+    print(text, if errors > 0 { exit::CONFIG } else { exit::OK })
 }
 
 fn written(found: &[Problem], counts: Counts, errors: usize) -> String {

@@ -1,128 +1,165 @@
 //! The keys, anchors and revocation lists that `inspect` works with.
 
-use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use super::Args;
+use crate::cli::check::no_list;
+use crate::cli::console::Complaint;
+use crate::cli::exit;
+use crate::config::permission::RelayUser;
+use crate::config::{PassphraseSource, Problem, Settings};
+use crate::mime::{Entity, sender};
+use crate::model::Address;
 use crate::model::list::{Legacy, Revocation};
+use crate::model::route::Route;
+use crate::pki::anchors::Anchors;
 use crate::pki::certificate::Certificate;
-use crate::pki::key::{KeyPair, Passphrase, PrivateKey};
+use crate::pki::key::{KeyPair, PrivateKey};
 use crate::pki::pem;
-use crate::pki::revocation::Crl;
+use crate::pki::revocation::Crls;
+use crate::store::anchors::Trust;
+use crate::store::certificates::CertificateStore;
+use crate::store::keys::KeyRing;
+use crate::store::lists::{Lists, TrustPaths};
+use crate::store::passphrase;
 
 /// What a message is opened with; empty by default.
 #[derive(Default)]
-pub struct World {
+pub(super) struct World {
     /// Key pairs to decrypt with.
-    pub keys: Vec<KeyPair>,
+    pub(super) keys: Vec<KeyPair>,
     /// Whom to trust.
-    pub anchors: Vec<Certificate>,
+    pub(super) anchors: Anchors,
     /// Revocation lists at hand.
-    pub crls: Vec<Crl>,
+    pub(super) crls: Crls,
     /// Certificates known for signers who enclose none.
-    pub known: Vec<Certificate>,
+    pub(super) known: Vec<Certificate>,
     /// Old algorithms that are admitted.
-    pub legacy: Legacy,
+    pub(super) legacy: Legacy,
     /// What a certificate is worth that no valid CRL covers.
-    pub revocation: Revocation,
+    pub(super) revocation: Revocation,
+    /// What is wrong, and leaves enough for an answer.
+    pub(super) problems: Vec<Problem>,
 }
 
 impl World {
-    /// Adds what the options name; the error is a sentence that names the file.
-    pub(super) fn add(&mut self, args: &Args) -> Result<(), String> {
+    /// Returns the world of the list, if one is named, with what the options add.
+    pub(super) fn of(args: &Args, config: &Path, message: &[u8]) -> Result<Self, Complaint> {
+        let mut world = match &args.list {
+            Some(address) => Self::of_list(address, config, message)?,
+            None => Self::default(),
+        };
         if let (Some(key), Some(cert)) = (&args.key, &args.cert) {
-            self.keys
-                .push(pair(key, cert, args.key_passwd_file.as_deref())?);
+            let passphrase = args.key_passwd_file.as_deref();
+            world.keys.push(pair(key, cert, passphrase)?);
         }
-        if let Some(file) = &args.cafile {
-            self.anchors.extend(certificates(file)?);
+        world.trust(&TrustPaths {
+            cafile: args.cafile.clone(),
+            capath: args.capath.clone(),
+            crls: args.crls.clone(),
+        })?;
+        Ok(world)
+    }
+
+    fn of_list(address: &Address, config: &Path, message: &[u8]) -> Result<Self, Complaint> {
+        let settings = Settings::load(config).map_err(configuration)?;
+        let lists = Lists::new(Arc::new(settings));
+        let settings = lists.settings();
+        let mut world = Self::default();
+        let (directory, trust, passphrase) = match lists.route(address).map_err(configuration)? {
+            None => return Err(no_list(address)),
+            Some(Route::List(list, _)) => {
+                let config = lists.read(&list).map_err(configuration)?;
+                world.legacy = config.policy.legacy;
+                world.revocation = config.policy.revocation;
+                (config.directory.path, config.trust, config.passphrase)
+            }
+            Some(Route::Site(site)) => {
+                let read = lists.read_site(site.domain());
+                let (trust, passphrase) = read.map_err(configuration)?;
+                world.revocation = settings.trust.revocation;
+                (lists.site_directory(site.domain()), trust, passphrase)
+            }
+        };
+        let user = RelayUser::of_site(settings);
+        // A key that cannot be used is told; a mail that is only signed needs none.
+        let passphrase = passphrase::read(passphrase.as_ref(), user);
+        let passphrase = passphrase.unwrap_or_else(|problem| {
+            world.problems.push(problem);
+            None
+        });
+        let ring = KeyRing::load(&directory, passphrase.as_ref(), user);
+        world.keys = ring.pairs().to_vec();
+        world.problems.extend_from_slice(ring.problems());
+        world.trust(&trust)?;
+        if let Ok(from) = Entity::parse(message).map(|entity| sender::author(&entity))
+            && let Ok(from) = from
+        {
+            let store = CertificateStore::new(&settings.paths.certificates, user);
+            let (known, problems) = store.verification(&from);
+            world.known = known;
+            world.problems.extend(problems);
         }
-        if let Some(directory) = &args.capath {
-            self.anchors.extend(anchor_directory(directory)?);
+        Ok(world)
+    }
+
+    /// Adds the anchors and CRLs of these files.
+    fn trust(&mut self, paths: &TrustPaths) -> Result<(), Complaint> {
+        let trust = Trust::read(paths);
+        // Whom to trust is not known then: no verdict could be relied on.
+        if let Some(problem) = trust.trouble() {
+            return Err(configuration(problem));
         }
-        if let Some(path) = &args.crls {
-            self.crls.extend(revocation_lists(path)?);
-        }
+        let anchors = [self.anchors.certificates(), trust.anchors.certificates()];
+        self.anchors = Anchors::new(anchors.concat());
+        let crls = std::mem::take(&mut self.crls);
+        self.crls = crls.with(trust.crls.lists().to_vec());
+        self.problems.extend(trust.problems);
         Ok(())
     }
 }
 
-/// Returns the certificates of a PEM or DER file.
-pub(super) fn certificates(file: &Path) -> Result<Vec<Certificate>, String> {
-    pem::certificates(&bytes(file)?).map_err(|error| format!("{}: {error}", file.display()))
+fn configuration(problem: impl std::fmt::Display) -> Complaint {
+    (exit::CONFIG, problem.to_string())
 }
 
-fn pair(key: &Path, cert: &Path, passwd: Option<&Path>) -> Result<KeyPair, String> {
-    let passphrase = passwd.map(passphrase).transpose()?;
-    let text = Zeroizing::new(bytes(key)?);
+/// Returns the certificates of a PEM file.
+pub(super) fn certificates(file: &Path) -> Result<Vec<Certificate>, Complaint> {
+    let bytes = bytes(file).map_err(configuration)?;
+    pem::certificates(&bytes)
+        .map_err(|error| configuration(format_args!("{}: {error}", file.display())))
+}
+
+fn pair(key: &Path, cert: &Path, passwd: Option<&Path>) -> Result<KeyPair, Complaint> {
+    let source = passwd.map(|file| PassphraseSource::File(file.to_owned()));
+    let passphrase = match &source {
+        Some(_) => {
+            passphrase::read(source.as_ref(), RelayUser::current()).map_err(configuration)?
+        }
+        None => None,
+    };
+    let text = Zeroizing::new(bytes(key).map_err(configuration)?);
     let private = PrivateKey::from_pem(&text, passphrase.as_ref())
-        .map_err(|error| format!("{}: {error}", key.display()))?;
-    let all = certificates(cert)?;
-    let Some(certificate) = all.iter().find(|c| private.matches(c)) else {
-        return Err(format!(
+        .map_err(|error| configuration(format_args!("{}: {error}", key.display())))?;
+    let mut chain = certificates(cert)?;
+    let Some(at) = chain.iter().position(|one| private.matches(one)) else {
+        return Err(configuration(format_args!(
             "{}: holds no certificate for the key in {}",
             cert.display(),
             key.display()
-        ));
+        )));
     };
     Ok(KeyPair {
-        certificate: certificate.clone(),
-        chain: all.iter().filter(|c| *c != certificate).cloned().collect(),
+        certificate: chain.remove(at),
+        chain,
         key: private,
         suffix: String::new(),
     })
 }
 
-fn passphrase(file: &Path) -> Result<Passphrase, String> {
-    let text = Zeroizing::new(bytes(file)?);
-    let line = text
-        .split(|byte| matches!(byte, b'\n' | b'\r'))
-        .next()
-        .unwrap_or_default();
-    Ok(Passphrase::new(Zeroizing::new(line.to_vec())))
-}
-
-/// Returns every certificate in a directory, once each; files of other kinds are passed over.
-fn anchor_directory(directory: &Path) -> Result<Vec<Certificate>, String> {
-    let mut found: Vec<Certificate> = Vec::new();
-    for content in files(directory)? {
-        for certificate in pem::certificates(&content).unwrap_or_default() {
-            if !found.contains(&certificate) {
-                found.push(certificate);
-            }
-        }
-    }
-    Ok(found)
-}
-
-fn revocation_lists(path: &Path) -> Result<Vec<Crl>, String> {
-    if path.is_dir() {
-        let lists = files(path)?;
-        return Ok(lists
-            .iter()
-            .flat_map(|content| Crl::from_file(content).unwrap_or_default())
-            .collect());
-    }
-    Crl::from_file(&bytes(path)?).map_err(|error| format!("{}: {error}", path.display()))
-}
-
-/// Returns the contents of the files in a directory, in the order of their names.
-fn files(directory: &Path) -> Result<Vec<Vec<u8>>, String> {
-    let unreadable = |error| format!("{}: cannot be read: {error}", directory.display());
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(directory).map_err(unreadable)? {
-        paths.push(entry.map_err(unreadable)?.path());
-    }
-    paths.sort();
-    paths
-        .iter()
-        .filter(|path| path.is_file())
-        .map(|path| bytes(path))
-        .collect()
-}
-
-fn bytes(file: &Path) -> Result<Vec<u8>, String> {
-    fs::read(file).map_err(|error| format!("{}: cannot be read: {error}", file.display()))
+pub(super) fn bytes(file: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(file).map_err(|error| format!("{}: cannot be read: {error}", file.display()))
 }

@@ -27,13 +27,13 @@ use crate::store::lists::Lists;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Address of the list.
+    /// Address of the list
     address: String,
-    /// Address of an owner; may be given several times.
-    #[arg(long, required = true)]
+    /// Address of an owner; may be given several times
+    #[arg(long, value_name = "ADDRESS", required = true)]
     owner: Vec<String>,
-    /// Kind of the list's key: rsa2048, rsa3072, rsa4096, p256 or p384.
-    #[arg(long, default_value = "rsa3072", value_parser = ["rsa2048", "rsa3072", "rsa4096", "p256", "p384"])]
+    /// Kind of the list's key
+    #[arg(long, value_name = "KIND", default_value = "rsa3072", value_parser = ["rsa2048", "rsa3072", "rsa4096", "p256", "p384"])]
     key: String,
 }
 

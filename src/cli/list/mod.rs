@@ -9,20 +9,25 @@
 mod create;
 mod show;
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
 
+use crate::cli::console::{Complaint, complain, confirm, load, print};
 use crate::cli::{check, exit};
-use crate::config::Settings;
 use crate::config::permission::quoted;
 use crate::store::lists::Lists;
 use crate::store::roster;
 
-/// Makes, shows and removes lists.
+/// Make, show and remove lists
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Members stand in the file subscribers of the list's directory, one address a line; settings in \
+list.toml. Edits count from the next message on.
+
+Exit codes: 0 done; 1 you said no; 64 used wrongly, or a question without a terminal; 67 no such \
+list; 73 it cannot be made or removed; 78 bad configuration.")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -59,24 +64,14 @@ enum Command {
 /// Runs the command.
 #[must_use]
 pub fn run(args: &Args, config: &Path) -> u8 {
-    let settings = match Settings::load(config) {
+    let settings = match load(config) {
         Ok(settings) => settings,
-        Err(problems) => {
-            eprintln!("{problems}");
-            return exit::CONFIG;
-        }
+        Err(code) => return code,
     };
     let lists = Lists::new(Arc::new(settings));
     match perform(args, &lists) {
-        Ok(text) => {
-            // A closed pipe is nobody's trouble.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            exit::OK
-        }
-        Err((code, text)) => {
-            eprintln!("listseal: {text}");
-            code
-        }
+        Ok(text) => print(text, exit::OK),
+        Err((code, text)) => complain(&text, code),
     }
 }
 
@@ -90,20 +85,16 @@ fn perform(args: &Args, lists: &Lists) -> Outcome {
 }
 
 /// What a command prints, or its exit code and complaint.
-type Outcome = Result<String, (u8, String)>;
+type Outcome = Result<String, Complaint>;
 
 fn remove(lists: &Lists, name: &str, force: bool) -> Outcome {
     let list = check::named(lists, name)?;
-    if !force {
-        let members = roster::read(&list).map_or(0, |(roster, _)| roster.subscribers().len());
-        let question = format!(
-            "Take {} with {members} subscribers out of service? [y/N] ",
-            list.address
-        );
-        if !confirmed(&question)? {
-            return Err((exit::USAGE, "nothing was removed".to_owned()));
-        }
-    }
+    let members = roster::read(&list).map_or(0, |(roster, _)| roster.subscribers().len());
+    let question = format!(
+        "Take {} with {members} subscribers out of service?",
+        list.address
+    );
+    confirm(force, &question, "nothing was removed")?;
     let parent = list.path.parent().unwrap_or(Path::new("/"));
     let stamp = OffsetDateTime::now_utc().unix_timestamp();
     let base = list.path.file_name().unwrap_or_default().to_string_lossy();
@@ -128,28 +119,15 @@ fn remove(lists: &Lists, name: &str, force: bool) -> Outcome {
     ))
 }
 
-/// Asks on the terminal; without one, a question is a refusal.
-fn confirmed(question: &str) -> Result<bool, (u8, String)> {
-    let stdin = std::io::stdin();
-    if !stdin.is_terminal() {
-        let text = "there is no terminal to ask on: add --force";
-        return Err((exit::USAGE, text.to_owned()));
-    }
-    let mut out = std::io::stderr();
-    let _ = out.write_all(question.as_bytes());
-    let _ = out.flush();
-    let mut answer = String::new();
-    let read = stdin.lock().read_line(&mut answer);
-    Ok(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::IsTerminal as _;
     use std::os::unix::fs::PermissionsExt as _;
 
     use clap::Parser as _;
 
     use super::*;
+    use crate::config::Settings;
     use crate::model::Address;
     use crate::pki::testing::Scratch;
 

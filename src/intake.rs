@@ -87,7 +87,8 @@ impl From<SpoolError> for IntakeError {
 /// Takes the message on `input` for `address` and returns its id once it is durable (I7).
 ///
 /// `sender` is the envelope sender as the MTA gave it; where it is `None` the `Return-Path` on top
-/// of the message or its mbox `From ` line tell it, and without either it is the null sender.
+/// of the message or its mbox `From ` line tell it, and without either it is
+/// [`Envelope::UNKNOWN`].
 ///
 /// # Errors
 ///
@@ -120,7 +121,12 @@ pub fn accept(
     let filled = fill(input, &mut piece)?;
     let start = piece.get(..filled).unwrap_or_default();
     let top = Top::read(start);
-    let envelope = Envelope::new(sender.or(top.sender.as_deref()).unwrap_or(""), recipient);
+    let envelope = Envelope::new(
+        sender
+            .or(top.sender.as_deref())
+            .unwrap_or(Envelope::UNKNOWN),
+        recipient,
+    );
     let start = start.get(top.skipped..).unwrap_or_default();
     if start.is_empty() {
         return Err(IntakeError::Empty);

@@ -12,6 +12,10 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// The sender of a message that came without one: handed in by a person at a terminal, not by
+    /// an MTA. It is no null sender, and no address either.
+    pub const UNKNOWN: &'static str = "?";
+
     /// Returns an envelope; `<>`, an empty text and Postfix's `MAILER-DAEMON` are the null sender
     /// (contract decision 12). Angle brackets and control characters are dropped.
     #[must_use]

@@ -109,6 +109,22 @@ pub enum What {
     },
 }
 
+impl Disposition {
+    /// Returns the word used in logs and in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Answer => "answer",
+            Self::Discard => "discard",
+            Self::Distribute => "distribute",
+            Self::Forward => "forward",
+            Self::Hold => "hold",
+            Self::Refuse => "refuse",
+            Self::Withhold => "withhold",
+        }
+    }
+}
+
 impl What {
     /// True for items that stand for a subscriber's copy of a post (contract decision 19).
     #[must_use]

@@ -111,6 +111,8 @@ reasons! {
     // A member's copy.
     NoCertificate, "no-certificate", "there is no certificate for this address";
     CertificateUnusable, "certificate-unusable", "the certificate file cannot be used";
+    OlderCertificate, "older-certificate", "a newer certificate is stored for this address";
+    PendingApproval, "pending-approval", "the certificate waits for the approval of the owners";
     BelowFloor, "below-floor", "the certificate is weaker than the list allows";
     // Delivery.
     RecipientRefused, "recipient-refused", "the mail server refused the recipient";

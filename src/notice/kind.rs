@@ -49,7 +49,6 @@ kinds! {
     BadSignature, "bad-signature", Member, "a post whose signature does not hold was refused";
     CertificatePending, "certificate-pending", Owner, "a changed certificate waits for approval";
     Held, "held", Owner, "a post waits for a decision; the post is enclosed";
-    Help, "help", Member, "an answer to mail that asks for nothing known";
     KeyUnavailable, "key-unavailable", Owner, "the list's private key cannot be used";
     ListCertificate, "list-certificate", Member, "the list's certificate, enclosed";
     NewPost, "new-post", Member, "there is a new post, for subscribers with mode=notice";
@@ -101,7 +100,6 @@ impl Kind {
             | Self::ScenarioError
             | Self::CertMissing => "auto-generated",
             Self::BadSignature
-            | Self::Help
             | Self::ListCertificate
             | Self::Registered
             | Self::RegistrationFailed
@@ -127,7 +125,6 @@ macro_rules! translations {
         fn $function(kind: Kind) -> Option<&'static str> {
             Some(match kind {
                 Kind::BadSignature => text!($lang, "bad-signature"),
-                Kind::Help => text!($lang, "help"),
                 Kind::ListCertificate => text!($lang, "list-certificate"),
                 Kind::NewPost => text!($lang, "new-post"),
                 Kind::Registered => text!($lang, "registered"),

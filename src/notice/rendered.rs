@@ -17,14 +17,17 @@
 
 use std::fmt;
 
+use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::mime::canon;
 use crate::mime::write::{Header, WriteError, base64_lines};
 use crate::model::Address;
+use crate::model::list::ContentCipher;
 use crate::notice::facts::clean;
 use crate::notice::kind::Kind;
 use crate::notice::templates::{Letter, TemplateError, Text};
+use crate::seal::{Recipient, SealError, Sealed, seal_entity};
 
 /// A finished notice.
 #[derive(Clone)]
@@ -157,10 +160,26 @@ impl Rendered {
         self
     }
 
+    /// Returns the notice with `entity`, its own one or more, sealed to its reader.
+    ///
+    /// # Errors
+    ///
+    /// The key of the reader does not work.
+    pub fn seal(
+        &self,
+        entity: &[u8],
+        recipient: &Recipient,
+        cipher: ContentCipher,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Sealed, SealError> {
+        seal_entity(entity, &self.header, recipient, cipher, rng)
+    }
+
     /// Returns the whole mail with CRLF line ends.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         let mut out = self.header.as_bytes().to_vec();
+        out.extend_from_slice(b"MIME-Version: 1.0\r\n");
         match &self.protected {
             Some(entity) => out.extend_from_slice(entity),
             None => out.extend_from_slice(&self.entity()),
@@ -199,7 +218,6 @@ fn header(
     header.push_value("Precedence", "bulk")?;
     header.push_value("X-Auto-Response-Suppress", "All")?;
     header.push_value("X-Loop", &from.to_string())?;
-    header.push_value("MIME-Version", "1.0")?;
     Ok(header)
 }
 
@@ -596,7 +614,7 @@ print(json.dumps({'fields': [[k, str(v)] for k, v in m.items()], 'defects': defe
                 bytes: b"",
             };
             assert!(
-                notice(Kind::Help, "en", &facts(), None)
+                notice(Kind::Waiting, "en", &facts(), None)
                     .attach(&file)
                     .is_err(),
                 "{name}"

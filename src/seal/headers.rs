@@ -73,6 +73,19 @@ impl Outer<'_> {
         Ok(header)
     }
 
+    /// Header of a mail that goes on to people behind the list: as received, with the loop mark. No
+    /// List-* field, because an answer belongs to the sender and not to the list.
+    pub(super) fn forwarded(&self) -> Result<Header, WriteError> {
+        let mut header = Header::new();
+        header.push_value("X-Loop", &self.policy.address.to_string())?;
+        for field in self.fields {
+            if !PRIVATE.contains(&field.name().to_ascii_lowercase().as_str()) {
+                header.push_received(field);
+            }
+        }
+        Ok(header)
+    }
+
     /// Header around an entity that the list has signed: like [`Outer::passed`], without the fields
     /// that describe the received body or sign it.
     pub(super) fn around_new_body(&self) -> Result<Header, WriteError> {
@@ -210,6 +223,16 @@ const SEALED: [&str; 14] = [
     "to",
     "x-loop",
     "x-priority",
+];
+/// Fields of the received mail that say how it came here, and nothing to anybody else.
+const PRIVATE: [&str; 7] = [
+    "apparently-to",
+    "bcc",
+    "delivered-to",
+    "envelope-to",
+    "resent-bcc",
+    "return-path",
+    "x-original-to",
 ];
 /// Fields of the received mail that no copy carries: written anew by the list, private, or true of
 /// the way to the list only.

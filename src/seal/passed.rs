@@ -33,6 +33,18 @@ impl Passed {
         Ok(Self::of(outer.passed()?.with_body(b""), &crlf(mail.body())))
     }
 
+    /// Passes `mail` on to people behind the list, unopened, with the list's loop mark.
+    ///
+    /// # Errors
+    ///
+    /// As [`Passed::new`].
+    pub fn forwarded(mail: &Entity, outer: &Outer) -> Result<Self, SealError> {
+        Ok(Self::of(
+            outer.forwarded()?.with_body(b""),
+            &crlf(mail.body()),
+        ))
+    }
+
     /// Sends `entity`, which the list has signed, in place of the received body.
     ///
     /// # Errors

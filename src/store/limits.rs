@@ -12,13 +12,13 @@
 
 use std::path::Path;
 
-use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
 use crate::config::Problem;
 use crate::model::Address;
 use crate::notice::limits::{History, Limit, Past};
 use crate::store::journal::Journal;
+use crate::store::told::digest;
 
 /// The history of notices of a site.
 #[derive(Debug)]
@@ -121,19 +121,6 @@ fn read(payload: &[u8]) -> Option<Past> {
         list: part(24)?,
         cause: part(40)?,
     })
-}
-
-fn digest(parts: &[&str]) -> [u8; 16] {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    let mut out = [0; 16];
-    for (to, from) in out.iter_mut().zip(hash.finalize()) {
-        *to = from;
-    }
-    out
 }
 
 #[cfg(test)]

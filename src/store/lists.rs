@@ -28,7 +28,7 @@ use crate::config::permission::quoted;
 use crate::config::{ListKeys, PassphraseSource, Problem, Problems, Settings, read_text};
 use crate::model::Address;
 use crate::model::list::ListPolicy;
-use crate::model::route::{Route, resolve};
+use crate::model::route::{Route, SITE_NAME, resolve};
 use crate::store::directory::{
     ListDirectory, RESERVED, SITE_DIRECTORY, directories, is_directory, is_domain_name,
     is_list_name, no_list_toml, not_a_name, spelled, unreadable,
@@ -252,17 +252,39 @@ impl Lists {
         })
     }
 
-    /// Returns the anchors and the passphrase of the site address of `domain`.
+    /// Reads what holds for the site address of `domain`: its owners are the listmasters, and
+    /// postmaster where nobody is named (RFC 5321 section 4.5.1).
     ///
     /// # Errors
     ///
     /// Everything that is wrong with `domain.toml`.
-    pub fn read_site(
-        &self,
-        domain: &str,
-    ) -> Result<(TrustPaths, Option<PassphraseSource>), Problems> {
-        let keys = self.domain_keys(domain)?;
-        Ok((self.trust(&keys), self.passphrase(&keys)))
+    pub fn read_site(&self, domain: &str) -> Result<ListConfig, Problems> {
+        let file = self.domain_file(domain);
+        let mut keys = self.domain_keys(domain)?.or(self.settings.list.clone());
+        let (trust, passphrase) = (self.trust(&keys), self.passphrase(&keys));
+        let parse = |text: String| {
+            let remedy = "give the directory the name of a domain";
+            Address::parse(&text).map_err(|e| Problem::error(&file, e.to_string(), remedy))
+        };
+        let address = parse(format!("{SITE_NAME}@{domain}"))?;
+        let listmasters = keys
+            .listmasters
+            .clone()
+            .unwrap_or_else(|| self.settings.listmasters.clone());
+        keys.owners = Some(if listmasters.is_empty() {
+            vec![parse(format!("postmaster@{domain}"))?]
+        } else {
+            listmasters
+        });
+        Ok(ListConfig {
+            policy: keys.policy(&address, &file, &self.settings)?,
+            directory: ListDirectory {
+                address,
+                path: self.site_directory(domain),
+            },
+            trust,
+            passphrase,
+        })
     }
 
     /// Reads `domain.toml`, which need not exist.
@@ -271,13 +293,17 @@ impl Lists {
     ///
     /// Everything that is wrong with it.
     pub fn domain_keys(&self, domain: &str) -> Result<ListKeys, Problems> {
-        let file = self.domain_directory(domain).join("domain.toml");
+        let file = self.domain_file(domain);
         match std::fs::symlink_metadata(&file) {
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 Ok(ListKeys::default())
             }
             _ => ListKeys::parse(&file, &read_text(&file)?, Scope::Domain),
         }
+    }
+
+    fn domain_file(&self, domain: &str) -> PathBuf {
+        self.domain_directory(domain).join("domain.toml")
     }
 
     fn trust(&self, keys: &ListKeys) -> TrustPaths {

@@ -29,6 +29,7 @@ mod replay_entry;
 pub mod roster;
 pub mod scenarios;
 pub mod templates;
+pub mod told;
 mod trace;
 
 pub use journal::Damage;

@@ -195,7 +195,7 @@ mod tests {
         write(&dir, "templates/held.de.txt", "Subject: x\n\n{% if %}\n");
         write(&dir, "templates/heldd.txt", "Subject: x\n\ny\n");
         write(&dir, "templates/README", "not a template");
-        std::fs::create_dir(templates.join("help.txt")).unwrap();
+        std::fs::create_dir(templates.join("waiting.txt")).unwrap();
         let found: Vec<_> = problems(&templates)
             .into_iter()
             .map(|p| {
@@ -208,7 +208,7 @@ mod tests {
             [
                 ("held.de.txt".to_owned(), Some(3), true),
                 ("heldd.txt".to_owned(), None, false),
-                ("help.txt".to_owned(), Some(1), true),
+                ("waiting.txt".to_owned(), Some(1), true),
             ]
         );
     }

@@ -158,9 +158,9 @@ impl Examination {
         self.found
             .extend(templates::problems(&path.join("templates")));
         match self.lists.read_site(domain) {
-            Ok((trust, source)) => {
-                self.trust(&trust);
-                self.site_keys(domain, source.as_ref());
+            Ok(config) => {
+                self.trust(&config.trust);
+                self.site_keys(domain, config.passphrase.as_ref());
             }
             Err(problems) => self.found.extend(problems.0),
         }

@@ -1,0 +1,278 @@
+//! Carries a plan out: each item to its end, and each end into its slot.
+//!
+//! # Place in the flow
+//!
+//! [`super::judge`] → **carry** → deliver; slots → spool (D9, D12).
+//!
+//! # Invariants
+//!
+//! * What was answered is on record before the item is left (D9); one sync covers everything that
+//!   was answered meanwhile, and never more items than connections are under way (contract
+//!   decision 18).
+//! * After the stop signal no item is begun, and those under way are waited for (contract R16).
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+use tokio::sync::watch;
+use tokio::task::{JoinSet, spawn_blocking};
+use tracing::{debug, info, warn};
+
+use super::copies::{Copies, Made};
+use super::end::{End, Pause};
+use super::{Event, Hands};
+use crate::deliver::Outcome;
+use crate::deliver::retry::{Next, wait};
+use crate::model::plan::{Plan, What};
+use crate::model::{Deferral, Reason, SpoolId};
+use crate::relay::Content;
+use crate::spool::{Slot, Slots, SpoolError};
+
+/// One message on its way out.
+pub(super) struct Delivery {
+    hands: Arc<Hands>,
+    id: SpoolId,
+    plan: Arc<Plan>,
+    slots: Arc<Slots>,
+    stop: watch::Receiver<bool>,
+}
+
+/// What came of one item.
+struct Answer {
+    index: usize,
+    slot: Slot,
+    outcome: Option<Outcome>,
+}
+
+impl Delivery {
+    pub fn new(
+        hands: Arc<Hands>,
+        id: SpoolId,
+        plan: Plan,
+        slots: Slots,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            hands,
+            id,
+            plan: Arc::new(plan),
+            slots: Arc::new(slots),
+            stop,
+        }
+    }
+
+    /// Sends what is open and due.
+    pub async fn carry(mut self, content: Content) -> Result<End, Pause> {
+        let slots = self.slots.clone();
+        let states = blocking(move || slots.states()).await?;
+        let now = OffsetDateTime::now_utc();
+        let due: Vec<usize> = states
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| is_due(slot, now))
+            .map(|(index, _)| index)
+            .collect();
+        if !due.is_empty() {
+            let copies = self.prepare(states.clone(), content).await?;
+            self.send(due, &states, &copies).await?;
+        }
+        if *self.stop.borrow() {
+            return Ok(End::Stopped);
+        }
+        self.conclude().await
+    }
+
+    async fn prepare(&self, states: Vec<Slot>, content: Content) -> Result<Arc<Copies>, Pause> {
+        let (hands, id, plan) = (self.hands.clone(), self.id, self.plan.clone());
+        let made = spawn_blocking(move || {
+            Copies::prepare(&hands.site, &hands.spool, id, &plan, &states, content)
+        });
+        let copies = made.await.map_err(died)?;
+        Ok(Arc::new(copies?))
+    }
+
+    async fn send(
+        &mut self,
+        due: Vec<usize>,
+        before: &[Slot],
+        copies: &Arc<Copies>,
+    ) -> Result<(), Pause> {
+        let most = self.hands.site.settings.delivery.connections.max(1);
+        let mut waiting = due.into_iter();
+        let mut under_way = JoinSet::new();
+        let mut stopped = *self.stop.borrow();
+        loop {
+            while !stopped && under_way.len() < most {
+                let Some(index) = waiting.next() else { break };
+                let deferral = before.get(index).and_then(deferral);
+                under_way.spawn(send(self.hands.clone(), copies.clone(), index, deferral));
+            }
+            let answered = tokio::select! {
+                answered = under_way.join_next() => answered,
+                _ = self.stop.changed(), if !stopped => { stopped = true; continue }
+            };
+            let Some(first) = answered else { break };
+            let mut answers = vec![first.map_err(died)?];
+            while let Some(more) = under_way.try_join_next() {
+                answers.push(more.map_err(died)?);
+            }
+            self.record(answers).await?;
+        }
+        Ok(())
+    }
+
+    async fn record(&self, answers: Vec<Answer>) -> Result<(), Pause> {
+        let changes: Vec<_> = answers.iter().map(|one| (one.index, one.slot)).collect();
+        let slots = self.slots.clone();
+        blocking(move || slots.record_all(&changes)).await?; // D9
+        for answer in answers {
+            self.tell(answer);
+        }
+        Ok(())
+    }
+
+    fn tell(&self, answer: Answer) {
+        let Some(item) = self.plan.items.get(answer.index) else {
+            return;
+        };
+        let (id, index) = (self.id, answer.index);
+        let what = match &item.what {
+            What::Copy => "copy",
+            What::Intact => "intact",
+            What::Notice { kind, .. } => kind.as_str(),
+            What::Sealed => "sealed",
+            What::Withheld { .. } => "x509-user-cert-missing",
+        };
+        // S41: addresses of members are for those who ask for more than the log's usual level.
+        debug!(spool = %id, item = index, to = %item.to, lang = item.lang);
+        match &answer.outcome {
+            Some(Outcome::Sent(reply)) => {
+                info!(spool = %id, item = index, what, deliver = "sent", reply);
+            }
+            Some(Outcome::Deferred { code, text }) => {
+                info!(spool = %id, item = index, what, deliver = "deferred", code, reply = text);
+            }
+            Some(Outcome::Failed { reason, code, text }) => {
+                let reason = reason.code();
+                warn!(spool = %id, item = index, what, deliver = "failed", reason, code, reply = text);
+            }
+            None => info!(spool = %id, item = index, what, deliver = "withheld"),
+        }
+        if let Some(outcome) = answer.outcome {
+            (self.hands.observer)(&Event::Ended {
+                id,
+                item: item.clone(),
+                outcome,
+            });
+        }
+    }
+
+    /// Closes the message, or says when to come again.
+    async fn conclude(&self) -> Result<End, Pause> {
+        let slots = self.slots.clone();
+        let states = blocking(move || slots.states()).await?;
+        let next = states.iter().filter_map(deferral).map(|d| d.next_due).min();
+        if let Some(next) = next {
+            let nanos = i128::from(next).saturating_mul(1000);
+            let due = OffsetDateTime::from_unix_timestamp_nanos(nanos);
+            return Ok(End::Deferred(due.unwrap_or(OffsetDateTime::UNIX_EPOCH)));
+        }
+        let (hands, id) = (self.hands.clone(), self.id);
+        let tally = blocking(move || hands.spool.finish(id)).await?; // D12, D13
+        info!(
+            spool = %id,
+            deliver = "finished",
+            sent = tally.sent,
+            failed = tally.failed,
+            withheld = tally.withheld,
+        );
+        Ok(End::Finished)
+    }
+}
+
+/// Sends one item and says what to record.
+async fn send(
+    hands: Arc<Hands>,
+    copies: Arc<Copies>,
+    index: usize,
+    before: Option<Deferral>,
+) -> Answer {
+    let made = spawn_blocking(move || copies.make(index)).await;
+    let (parcel, instead) = match made {
+        Ok(Made::Parcel(parcel, instead)) => (parcel, instead),
+        Ok(Made::Never(slot)) => {
+            return Answer {
+                index,
+                slot,
+                outcome: None,
+            };
+        }
+        // A copy that cannot even be made ends here: its message must not be stuck for ever.
+        Err(_) => {
+            let reason = Reason::MessageRefused;
+            return Answer {
+                index,
+                slot: Slot::Failed { reason, code: 0 },
+                outcome: None,
+            };
+        }
+    };
+    let outcome = hands.courier.deliver(&parcel).await;
+    let now = OffsetDateTime::now_utc();
+    let at = u64::try_from(now.unix_timestamp_nanos() / 1000).unwrap_or_default();
+    let slot = match (&outcome, instead) {
+        (Outcome::Deferred { code, .. }, _) => {
+            let jitter = f64::from(u32::try_from(at & 0xffff).unwrap_or(0)) / 65535.0;
+            match hands
+                .retry
+                .after_failure(before.as_ref(), *code, now, jitter)
+            {
+                Next::Again(deferral) => Slot::Deferred(deferral),
+                Next::Expired => Slot::Failed {
+                    reason: Reason::DeliveryExpired,
+                    code: *code,
+                },
+            }
+        }
+        // The copy is withheld, whether its reader could be told or not.
+        (_, Some(reason)) => Slot::Withheld { reason },
+        (Outcome::Sent(_), None) => Slot::Sent { at },
+        (Outcome::Failed { reason, code, .. }, None) => Slot::Failed {
+            reason: *reason,
+            code: *code,
+        },
+    };
+    Answer {
+        index,
+        slot,
+        outcome: Some(outcome),
+    }
+}
+
+fn is_due(slot: &Slot, now: OffsetDateTime) -> bool {
+    match slot {
+        Slot::Open => true,
+        Slot::Deferred(deferral) => wait(deferral, now).is_zero(),
+        _ => false,
+    }
+}
+
+fn deferral(slot: &Slot) -> Option<Deferral> {
+    match slot {
+        Slot::Deferred(deferral) => Some(*deferral),
+        _ => None,
+    }
+}
+
+/// Runs what waits for the disk where it may wait.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SpoolError> + Send + 'static,
+) -> Result<T, Pause> {
+    Ok(spawn_blocking(work).await.map_err(died)??)
+}
+
+/// A thread that died is a crash of this message, and counted as one (contract R11).
+pub(super) fn died(error: tokio::task::JoinError) -> Pause {
+    warn!("{error}");
+    Pause::Crashed
+}

@@ -1,0 +1,391 @@
+//! What the items of a plan look like on the wire: sealed copies, passed mail, notices.
+//!
+//! # Place in the flow
+//!
+//! plan, the opened message → **copies** → deliver. Blocking: encryption and files.
+//!
+//! # Trust
+//!
+//! The plan was decided on and frozen; the message is opened again after a restart for its content
+//! alone (contract decision 15).
+//!
+//! # Invariants
+//!
+//! * Content is encrypted once for all subscribers; nothing decrypted is kept once it is sealed,
+//!   but what moderators are shown (contract S40).
+//! * A subscriber whose certificate has become unusable since the plan gets the notice, never the
+//!   post in clear (contract S23, S35).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use getrandom::SysRng;
+use getrandom::rand_core::UnwrapErr;
+use time::OffsetDateTime;
+use tracing::{debug, warn};
+use zeroize::Zeroizing;
+
+use super::end::Pause;
+use super::judge::open_message;
+use super::letters::Letters;
+use super::site::{Site, World};
+use crate::deliver::{Cargo, Parcel};
+use crate::mime::write::Header;
+use crate::mime::{Entity, Field};
+use crate::model::list::ContentCipher;
+use crate::model::plan::{Disposition, Item, Plan, What};
+use crate::model::route::verp;
+use crate::model::{Reason, SpoolId};
+use crate::open::Opened;
+use crate::relay::Content;
+use crate::seal::{Outer, Passed, Recipient, SealError, Sealing, list_signed};
+use crate::spool::{Message, Slot, Spool};
+
+/// Makes the mails of one plan.
+pub(super) struct Copies {
+    site: Arc<Site>,
+    world: World,
+    plan: Arc<Plan>,
+    message: Message,
+    sealing: Option<Sealing>,
+    recipients: HashMap<usize, (Recipient, ContentCipher)>,
+    passed: Option<Passed>,
+    /// The opened post for those who decide on it.
+    enclosure: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// One mail, or why there is none for this item.
+pub(super) enum Made {
+    /// Send it; then the item has this end, where it is not simply sent.
+    Parcel(Box<Parcel>, Option<Reason>),
+    /// Nothing is to be sent.
+    Never(Slot),
+}
+
+/// Which of the sources a plan still needs.
+#[derive(Default)]
+struct Needs {
+    sealed: bool,
+    clear: bool,
+    intact: bool,
+    enclosed: bool,
+}
+
+impl Needs {
+    fn of(plan: &Plan, states: &[Slot]) -> Self {
+        let mut needs = Self::default();
+        for (item, state) in plan.items.iter().zip(states) {
+            match &item.what {
+                _ if state.is_final() => {}
+                What::Copy => needs.clear = true,
+                What::Intact => needs.intact = true,
+                What::Notice { enclose, .. } => needs.enclosed |= *enclose && plan.encrypted,
+                What::Sealed => needs.sealed = true,
+                What::Withheld { .. } => {}
+            }
+        }
+        needs
+    }
+
+    fn content(&self) -> bool {
+        self.sealed || self.clear || self.enclosed
+    }
+}
+
+impl Copies {
+    /// Prepares what all items share. `content` is at hand when the message was just judged; after a
+    /// restart it is opened again.
+    pub fn prepare(
+        site: &Arc<Site>,
+        spool: &Spool,
+        id: SpoolId,
+        plan: &Arc<Plan>,
+        states: &[Slot],
+        content: Content,
+    ) -> Result<Self, Pause> {
+        let now = OffsetDateTime::now_utc();
+        let message = spool.read(id)?;
+        let world = site.world(message.envelope.recipient())?;
+        let needs = Needs::of(plan, states);
+        let mut copies = Self {
+            site: site.clone(),
+            plan: plan.clone(),
+            sealing: None,
+            recipients: HashMap::new(),
+            passed: None,
+            enclosure: None,
+            world,
+            message,
+        };
+        if needs.intact {
+            copies.passed = Some(copies.intact().map_err(|error| copies.unmade(&error))?);
+        }
+        if needs.content() {
+            let held;
+            let admitted;
+            let again;
+            let opened = match content {
+                Content::Admitted(content) => {
+                    admitted = content;
+                    admitted.opened()
+                }
+                Content::Held(content) => {
+                    held = content;
+                    held.opened()
+                }
+                Content::Received => {
+                    again = copies.reopen(now)?;
+                    &again
+                }
+            };
+            copies.fill(&needs, opened, states, now)?;
+        }
+        Ok(copies)
+    }
+
+    fn fill(
+        &mut self,
+        needs: &Needs,
+        opened: &Opened,
+        states: &[Slot],
+        now: OffsetDateTime,
+    ) -> Result<(), Pause> {
+        if needs.sealed {
+            self.recipients = self.readers(states, now);
+            let sealing = self.seal(opened);
+            self.sealing = Some(sealing.map_err(|error| self.unmade(&error))?);
+        }
+        if needs.clear {
+            let passed = self.clear(opened);
+            self.passed = Some(passed.map_err(|error| self.unmade(&error))?);
+        }
+        if needs.enclosed && opened.decrypted() == Some(true) {
+            self.enclosure = Some(whole(opened));
+        }
+        Ok(())
+    }
+
+    /// Opens the message again (contract decision 15).
+    fn reopen(&self, now: OffsetDateTime) -> Result<Opened, Pause> {
+        let keys = self.world.ring.pairs();
+        let opened = open_message(&self.site, &self.world, &self.message.data, keys, now);
+        if opened.decrypted() == Some(false) && self.world.ring.is_incomplete() {
+            return Err(self.world.keyless().into());
+        }
+        Ok(opened)
+    }
+
+    fn readers(
+        &self,
+        states: &[Slot],
+        now: OffsetDateTime,
+    ) -> HashMap<usize, (Recipient, ContentCipher)> {
+        let mut readers = HashMap::new();
+        for (index, (item, state)) in self.plan.items.iter().zip(states).enumerate() {
+            if item.what == What::Sealed
+                && !state.is_final()
+                && let Ok(reader) = self.site.recipient(&self.world, &item.to, now)
+            {
+                readers.insert(index, reader);
+            }
+        }
+        readers
+    }
+
+    fn seal(&self, opened: &Opened) -> Result<Sealing, SealError> {
+        let fields = opened.fields();
+        let mut ciphers: Vec<_> = self
+            .recipients
+            .values()
+            .map(|(_, cipher)| *cipher)
+            .collect();
+        ciphers.sort_unstable();
+        ciphers.dedup();
+        let outer = self.outer(&fields);
+        let rng = &mut UnwrapErr(SysRng);
+        match self.signing_pair() {
+            Some(pair) => {
+                let signed = list_signed(opened.sealing_entity(), pair, &[], rng)?;
+                Sealing::new(&Zeroizing::new(signed), &outer, &ciphers, rng)
+            }
+            None => Sealing::new(opened.sealing_entity(), &outer, &ciphers, rng),
+        }
+    }
+
+    fn clear(&self, opened: &Opened) -> Result<Passed, SealError> {
+        let fields = opened.fields();
+        let outer = self.outer(&fields);
+        match self.signing_pair() {
+            Some(pair) => {
+                let rng = &mut UnwrapErr(SysRng);
+                let signed = list_signed(opened.sealing_entity(), pair, &[], rng)?;
+                Passed::signed(&signed, &outer)
+            }
+            None => match Entity::parse(&self.message.data) {
+                Ok(mail) => Passed::new(&mail, &outer),
+                Err(_) => Passed::signed(opened.sealing_entity(), &outer),
+            },
+        }
+    }
+
+    /// The message as it came, to subscribers or to the people behind the list.
+    fn intact(&self) -> Result<Passed, SealError> {
+        let mail = Entity::parse(&self.message.data);
+        let fields = mail.as_ref().map_or(&[][..], |mail| mail.fields());
+        let outer = Outer {
+            via: None,
+            ..self.outer(fields)
+        };
+        match &mail {
+            Ok(mail) if self.plan.disposition == Disposition::Forward => {
+                Passed::forwarded(mail, &outer)
+            }
+            Ok(mail) => Passed::new(mail, &outer),
+            // What is no mail goes on as the body of one.
+            Err(_) => Passed::signed(&[b"\r\n", &self.message.data[..]].concat(), &outer),
+        }
+    }
+
+    fn outer<'a>(&'a self, fields: &'a [Field<'a>]) -> Outer<'a> {
+        Outer {
+            fields,
+            policy: self.world.policy(),
+            sequence: self.plan.sequence,
+            via: self
+                .plan
+                .sender
+                .as_ref()
+                .filter(|_| self.world.policy().sign),
+        }
+    }
+
+    fn signing_pair(&self) -> Option<&crate::pki::KeyPair> {
+        self.world
+            .ring
+            .signing()
+            .filter(|_| self.world.policy().sign)
+    }
+
+    /// Returns the mail for item `index`.
+    pub fn make(&self, index: usize) -> Made {
+        let Some(item) = self.plan.items.get(index) else {
+            return Made::Never(lost(Reason::MessageRefused));
+        };
+        match &item.what {
+            What::Copy | What::Intact => match &self.passed {
+                Some(passed) => self.copy(item, passed.clone().into()),
+                None => Made::Never(lost(Reason::MimeMalformed)),
+            },
+            What::Notice { .. } => self.notice(item, index, None),
+            What::Sealed => self.sealed(item, index),
+            What::Withheld { reason, .. } => self.notice(item, index, Some(*reason)),
+        }
+    }
+
+    fn sealed(&self, item: &Item, index: usize) -> Made {
+        let Some((recipient, cipher)) = self.recipients.get(&index) else {
+            let now = OffsetDateTime::now_utc();
+            let found = self.site.recipient(&self.world, &item.to, now);
+            let reason = found.err().unwrap_or(Reason::CertificateUnusable);
+            return self.notice(item, index, Some(reason));
+        };
+        let copy = self
+            .sealing
+            .as_ref()
+            .ok_or(SealError::Cipher)
+            .and_then(|sealing| sealing.copy_for(recipient, *cipher));
+        match copy {
+            Ok(sealed) => self.copy(item, sealed.into()),
+            Err(error) => {
+                warn!(spool = %self.message.id, seal = %error, item = index);
+                self.notice(item, index, Some(Reason::CertificateUnusable))
+            }
+        }
+    }
+
+    fn copy(&self, item: &Item, cargo: Cargo) -> Made {
+        let list = &self.world.policy().address;
+        // What goes to people behind the list must not come back as a bounce to them (RFC 3834).
+        let reverse_path = match self.plan.disposition {
+            Disposition::Distribute => verp(list, &item.to).ok(),
+            _ => None,
+        };
+        Made::Parcel(
+            Box::new(Parcel {
+                reverse_path,
+                to: item.to.clone(),
+                cargo,
+            }),
+            None,
+        )
+    }
+
+    fn notice(&self, item: &Item, index: usize, withheld: Option<Reason>) -> Made {
+        let letters = Letters {
+            site: &self.site,
+            world: &self.world,
+            now: OffsetDateTime::now_utc(),
+        };
+        let enclosure = self.enclosure.as_deref().map(Vec::as_slice);
+        let cargo = letters.cargo(&self.plan, &self.message, item, index, withheld, enclosure);
+        match cargo {
+            Ok(cargo) => Made::Parcel(
+                Box::new(Parcel {
+                    reverse_path: None, // RFC 3834 section 3.3
+                    to: item.to.clone(),
+                    cargo,
+                }),
+                withheld,
+            ),
+            Err(error) => {
+                warn!(spool = %self.message.id, notice = %error, item = index);
+                Made::Never(withheld.map_or_else(
+                    || lost(Reason::MessageRefused),
+                    |reason| Slot::Withheld { reason },
+                ))
+            }
+        }
+    }
+
+    /// A list whose settings or key make no mail is that list's trouble: its messages wait.
+    fn unmade(&self, error: &SealError) -> Pause {
+        debug!(spool = %self.message.id, seal = %error);
+        let mut obstacle = self.world.keyless();
+        obstacle.problems.push(crate::config::Problem::error(
+            self.world.config.directory.list_toml(),
+            format!("no copy can be made: {error}"),
+            format!("listseal check {}", self.world.policy().address),
+        ));
+        obstacle.into()
+    }
+}
+
+fn lost(reason: Reason) -> Slot {
+    Slot::Failed { reason, code: 0 }
+}
+
+/// Returns the opened post as a mail of its own, for people to read: who wrote it and when, and
+/// what is inside.
+fn whole(opened: &Opened) -> Zeroizing<Vec<u8>> {
+    let mut header = Header::new();
+    for field in opened.fields() {
+        if SHOWN.iter().any(|name| field.is(name)) {
+            header.push_received(&field);
+        }
+    }
+    let mut mail = Zeroizing::new(header.as_bytes().to_vec());
+    mail.extend_from_slice(b"MIME-Version: 1.0\r\n");
+    mail.extend_from_slice(opened.sealing_entity());
+    mail
+}
+
+/// The fields of a held post that moderators see.
+const SHOWN: [&str; 7] = [
+    "From",
+    "To",
+    "Cc",
+    "Date",
+    "Subject",
+    "Message-ID",
+    "Reply-To",
+];

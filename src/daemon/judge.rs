@@ -1,0 +1,353 @@
+//! One message from the spool to its durable plan: open, authorize, harvest, expand.
+//!
+//! # Place in the flow
+//!
+//! spool (D1, D2) → **judge** → spool (D5) → [`super::carry`]. Blocking: it runs on a thread of its
+//! own.
+//!
+//! # Invariants
+//!
+//! * What the message teaches is on the disk, and the replay store knows it, before the plan is
+//!   (contract D4, S19): a crash between them repeats all of it under the same id.
+//! * A trouble of ours leaves the message where it is; only what the message itself is can refuse
+//!   it (contract decision 3).
+
+use getrandom::SysRng;
+use getrandom::rand_core::UnwrapErr;
+use time::OffsetDateTime;
+use tracing::info;
+
+use super::Event;
+use super::end::Pause;
+use super::site::{Obstacle, Site, World, lock};
+use crate::authorize::{Earlier, Replay, Rules, authorize};
+use crate::config::Problem;
+use crate::mime::{Entity, sender};
+use crate::model::plan::{Disposition, Plan};
+use crate::model::route::Role;
+use crate::model::{Address, Reason, SpoolId};
+use crate::open::{Context, Opened, open};
+use crate::pki::KeyPair;
+use crate::pki::Slot;
+use crate::relay::post::{List, Origin, post};
+use crate::relay::{Case, Content, Decision, Lessons, Ruling, Speaker, people, register};
+use crate::spool::{Arrival, Slots, Spool};
+use crate::store::replay::{Key, ReplayStore};
+use crate::store::roster;
+
+/// A message whose plan is durable.
+pub(super) struct Planned {
+    pub plan: Plan,
+    pub slots: Slots,
+    pub content: Content,
+}
+
+/// Judges a message and makes the plan durable.
+pub(super) fn judge(
+    site: &Site,
+    spool: &Spool,
+    arrival: &Arrival,
+    observe: &dyn Fn(&Event),
+) -> Result<Planned, Pause> {
+    let now = OffsetDateTime::now_utc();
+    let id = arrival.message.id;
+    let recipient = arrival.message.envelope.recipient();
+    let world = site.world(recipient)?;
+    let list = world.policy().address.clone();
+    if let Some(twin) = arrival.twin {
+        info!(spool = %id, list = %list, twin = %twin, authorize = "discard", reason = "duplicate");
+        let decision = Decision::discard(list, Reason::Duplicate);
+        return commit(site, spool, id, decision, observe);
+    }
+    let hands = Hands {
+        site,
+        world: &world,
+        arrival,
+        now,
+    };
+    let (ruling, admission) = hands.rule()?;
+    let mut decision = match ruling {
+        Ruling::Decided(decision) => *decision,
+        Ruling::Wait(_) => return Err(world.keyless().into()),
+    };
+    keep(site, &mut decision.lessons, &mut decision.plan, now)?;
+    if let Some((store, keys)) = admission
+        && decision.plan.disposition == Disposition::Distribute
+    {
+        // D4: before the plan, so that nothing leaves that could be sent through again.
+        let proven = decision.plan.authenticated;
+        let number = lock(&store).admit(id, proven, &keys, now);
+        decision.plan.sequence = Some(number.map_err(|problem| hands.trouble(problem))?);
+    }
+    let limited = site.limit(&mut decision.plan, &id.to_string(), now);
+    limited.map_err(|problem| hands.trouble(problem))?;
+    // A post that found its way shows that the list's troubles are over.
+    if world.role == Role::Post && !world.ring.is_incomplete() {
+        let settled = lock(&site.told).settle(&list);
+        settled.map_err(|problem| hands.trouble(problem))?;
+    }
+    commit(site, spool, id, decision, observe)
+}
+
+fn commit(
+    site: &Site,
+    spool: &Spool,
+    id: SpoolId,
+    decision: Decision,
+    observe: &dyn Fn(&Event),
+) -> Result<Planned, Pause> {
+    let Decision {
+        plan,
+        content,
+        detail,
+        ..
+    } = decision;
+    let slots = spool.commit(id, &plan, &detail)?; // D5
+    // S10: whatever went wrong with opening has one reason here; S41: no member is named.
+    info!(
+        spool = %id,
+        list = plan.list.as_ref().map(tracing::field::display),
+        authorize = plan.disposition.name(),
+        reason = plan.reason.map(Reason::code),
+        expand = plan.items.len(),
+        encrypted = plan.encrypted,
+        authenticated = plan.authenticated,
+    );
+    if plan.reason == Some(Reason::ScenarioError)
+        && let Some(list) = &plan.list
+        && let Ok(world) = site.world(list)
+        && let Err(problem) = site
+            .lists
+            .scenario(&world.config.directory, &world.policy().send)
+    {
+        site.complain([&problem]);
+    }
+    observe(&Event::Decided {
+        id,
+        plan: plan.clone(),
+    });
+    Ok(Planned {
+        plan,
+        slots,
+        content,
+    })
+}
+
+/// Keeps what the message taught. A certificate that cannot be written makes a registration wait;
+/// a post goes out all the same, and its author is not told that it was stored.
+fn keep(
+    site: &Site,
+    lessons: &mut Lessons,
+    plan: &mut Plan,
+    now: OffsetDateTime,
+) -> Result<(), Pause> {
+    for learned in &lessons.adopt {
+        let kept = site
+            .certificates
+            .keep(&learned.address, learned.slot, &learned.certificate);
+        match kept {
+            Ok(path) => info!(harvest = "stored", file = %path.display()),
+            Err(problem) if plan.disposition == Disposition::Answer => {
+                return Err(Pause::Trouble(Obstacle {
+                    of: plan.list.clone().unwrap_or_else(|| learned.address.clone()),
+                    reason: Reason::CertificateUnusable,
+                    problems: vec![problem],
+                }));
+            }
+            Err(problem) => {
+                site.complain([&problem]);
+                plan.items.retain(|item| !is_registered(item));
+            }
+        }
+    }
+    if let Some(known) = &lessons.capabilities {
+        let signed = known.signed.min(now);
+        let noted = site
+            .certificates
+            .note_capabilities(&known.address, signed, &known.ciphers);
+        if let Err(problem) = noted {
+            site.complain([&problem]);
+        }
+    }
+    Ok(())
+}
+
+fn is_registered(item: &crate::model::plan::Item) -> bool {
+    let registered = crate::notice::Kind::Registered.name();
+    matches!(&item.what, crate::model::plan::What::Notice { kind, .. } if kind == registered)
+}
+
+/// What the replay store is to remember of a post.
+type Admission = (std::sync::Arc<std::sync::Mutex<ReplayStore>>, Vec<Key>);
+
+/// A message with its world, while it is judged.
+struct Hands<'a> {
+    site: &'a Site,
+    world: &'a World,
+    arrival: &'a Arrival,
+    now: OffsetDateTime,
+}
+
+impl Hands<'_> {
+    fn rule(&self) -> Result<(Ruling, Option<Admission>), Pause> {
+        let (site, world) = (self.site, self.world);
+        let is_own = |address: &Address| site.is_own(address);
+        let in_force = |address: &Address, slot: Slot| {
+            let stored = site.certificates.in_force(address, slot).ok().flatten()?;
+            Some((stored.certificate, stored.path.display().to_string()))
+        };
+        let policy = world.policy();
+        let reference = self.arrival.message.id.to_string();
+        let case = Case {
+            speaker: Speaker {
+                address: &policy.address,
+                lang: &policy.lang,
+                owners: &policy.owners,
+            },
+            message: &self.arrival.message.data,
+            envelope: &self.arrival.message.envelope,
+            reference: &reference,
+            now: self.now,
+            belief: world.belief(),
+            is_own: &is_own,
+            in_force: &in_force,
+        };
+        Ok(match &world.role {
+            Role::Post => return self.post(&case),
+            Role::Register => {
+                let opened = self.open(site.site_ring(world).pairs());
+                let silent = world.ring.signing().is_none();
+                (register::register(&case, &opened, silent), None)
+            }
+            Role::SendKey => {
+                let has_certificate = world.ring.encryption().is_some();
+                (people::send_key(&case, has_certificate), None)
+            }
+            role => (people::forward(&case, role, policy), None),
+        })
+    }
+
+    fn post(&self, case: &Case<'_>) -> Result<(Ruling, Option<Admission>), Pause> {
+        let (site, world, now) = (self.site, self.world, self.now);
+        let policy = world.policy();
+        let (roster, bad) =
+            roster::read(&world.config.directory).map_err(|problem| self.trouble(problem))?;
+        site.complain(&bad);
+        let scenario = site.lists.scenario(&world.config.directory, &policy.send);
+        let opened = self.open(world.ring.pairs());
+        let store = site.replay(&policy.address, now);
+        let store = store.map_err(|problem| self.trouble(problem))?;
+        let (keys, replay) = self
+            .seen(&lock(&store), &opened)
+            .map_err(|problem| self.trouble(problem))?;
+        let problem = scenario.as_ref().err().map(|problem| {
+            let line = problem
+                .line
+                .map_or(String::new(), |line| format!("line {line}: "));
+            (
+                problem.file.display().to_string(),
+                format!("{line}{}", problem.problem),
+            )
+        });
+        let certificate = |address: &Address| site.recipient(world, address, now).map(|_| ());
+        let list = List {
+            policy,
+            roster: &roster,
+            scenario_problem: problem
+                .as_ref()
+                .map(|(file, problem)| (file.as_str(), problem.as_str())),
+            certificate: &certificate,
+            can_sign: world.ring.signing().is_some(),
+        };
+        let is_list = |address: &Address| site.lists.is_list(address);
+        let rules = Rules {
+            policy,
+            roster: &roster,
+            scenario: scenario.as_ref().ok(),
+            envelope: case.envelope,
+            replay,
+            is_list: &is_list,
+            key_unavailable: world.ring.is_incomplete(),
+            released: self
+                .arrival
+                .again
+                .as_ref()
+                .is_some_and(|again| again.approved),
+            now,
+        };
+        let origin = Origin::of(&opened);
+        let outcome = authorize(opened, case.message, &rules);
+        Ok((post(case, &list, origin, outcome), Some((store, keys))))
+    }
+
+    /// Returns the keys of this post for the replay store, and what it knows of them (S19, W1).
+    fn seen(&self, store: &ReplayStore, opened: &Opened) -> Result<(Vec<Key>, Replay), Problem> {
+        let message = &self.arrival.message;
+        let seen = |key: &Key| store.seen(key, message.id, self.now);
+        let mut keys = vec![store.bytes(message.envelope.sender_text(), &message.data)];
+        keys.extend(opened.message_id().map(|id| store.message_id(id)));
+        let mut replay = Replay::default();
+        for key in &keys {
+            replay.duplicate |= seen(key)?.is_some();
+        }
+        for cek in opened.content_keys() {
+            let key = store.content_key(cek);
+            if let Some(earlier) = seen(&key)? {
+                let proven = replay.content_key.is_some_and(|e| e.proven) || earlier.proven;
+                replay.content_key = Some(Earlier { proven });
+            }
+            keys.push(key);
+        }
+        Ok((keys, replay))
+    }
+
+    fn open(&self, keys: &[KeyPair]) -> Opened {
+        open_message(
+            self.site,
+            self.world,
+            &self.arrival.message.data,
+            keys,
+            self.now,
+        )
+    }
+
+    /// Returns what a problem of ours does to this message: it waits.
+    fn trouble(&self, problem: Problem) -> Pause {
+        Pause::Trouble(Obstacle {
+            of: self.world.policy().address.clone(),
+            reason: Reason::ScenarioError,
+            problems: vec![problem],
+        })
+    }
+}
+
+/// Opens a message with the keys and the trust of its list.
+pub(super) fn open_message(
+    site: &Site,
+    world: &World,
+    message: &[u8],
+    keys: &[KeyPair],
+    now: OffsetDateTime,
+) -> Opened {
+    let from = Entity::parse(message)
+        .ok()
+        .and_then(|root| sender::author(&root).ok());
+    let known = from.map_or_else(Vec::new, |from| {
+        let (known, problems) = site.certificates.verification(&from);
+        site.complain(&problems);
+        known
+    });
+    let belief = world.belief();
+    let context = Context {
+        now,
+        keys,
+        known: &known,
+        untrusted: &[],
+        anchors: belief.anchors,
+        crls: belief.crls,
+        legacy: belief.legacy,
+        revocation: belief.revocation,
+        max_inflated: usize::try_from(site.settings.intake.max_size).unwrap_or(usize::MAX),
+    };
+    open(message, &context, &mut UnwrapErr(SysRng))
+}

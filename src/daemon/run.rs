@@ -1,0 +1,261 @@
+//! The loop: finds what is due, keeps a few messages in work, knows when to stop.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use time::OffsetDateTime;
+use tokio::sync::watch;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::{error, info, warn};
+
+use super::carry::{blocking, died};
+use super::end::{End, Pause, Report};
+use super::parked::{Parked, Standing, Until};
+use super::site::Obstacle;
+use super::tell::tell;
+use super::work::work;
+use super::{DaemonError, Hands, Pace, Summary};
+use crate::model::{Address, SpoolId};
+use crate::spool::{SpoolError, Watch};
+
+/// One run of the daemon.
+pub(super) struct Run {
+    hands: Arc<Hands>,
+    pace: Pace,
+    stop: watch::Receiver<bool>,
+    watch: Watch,
+    queue: VecDeque<SpoolId>,
+    busy: HashSet<SpoolId>,
+    parked: Parked,
+    tasks: JoinSet<Report>,
+    tellers: JoinSet<()>,
+    summary: Summary,
+    fatal: Option<SpoolError>,
+}
+
+/// Messages in work at once. Each waits for the disk and for receivers most of its time.
+const AT_ONCE: usize = 4;
+/// Messages looked for ahead of their turn; memory stays bounded however many wait (contract E25).
+const AHEAD: usize = 64;
+/// How long a stopping daemon waits for answers (contract R16).
+const GRACE: Duration = Duration::from_secs(30);
+/// Pause after the disk was full or a message's thread died.
+const BREATHER: time::Duration = time::Duration::seconds(60);
+/// What waits for a list is tried again after this, mended or not: owners who could not be told of
+/// the trouble are told then.
+const REMINDER: time::Duration = time::Duration::minutes(10);
+
+impl Run {
+    pub fn new(hands: Arc<Hands>, pace: Pace, stop: watch::Receiver<bool>) -> Self {
+        Self {
+            watch: hands.spool.watch(),
+            hands,
+            pace,
+            stop,
+            queue: VecDeque::new(),
+            busy: HashSet::new(),
+            parked: Parked::default(),
+            tasks: JoinSet::new(),
+            tellers: JoinSet::new(),
+            summary: Summary::default(),
+            fatal: None,
+        }
+    }
+
+    pub async fn run(mut self) -> Result<Summary, DaemonError> {
+        systemd(&[NotifyState::Ready]);
+        let own = self.hands.clone();
+        match blocking(move || own.spool.planned()).await {
+            Ok(ids) => self.queue.extend(ids),
+            Err(pause) => self.trouble(pause),
+        }
+        let pulse = sd_notify::watchdog_enabled().map(|period| period / 3);
+        let mut beat = Instant::now();
+        while self.fatal.is_none() && !*self.stop.borrow() {
+            if let Some(pulse) = pulse
+                && beat <= Instant::now()
+            {
+                systemd(&[NotifyState::Watchdog]);
+                beat = Instant::now() + pulse;
+            }
+            self.look().await;
+            self.begin();
+            if self.is_idle() && self.pace == Pace::Once {
+                break;
+            }
+            let longest = self
+                .parked
+                .next(OffsetDateTime::now_utc())
+                .unwrap_or(Duration::MAX);
+            // A watched directory says at once what came while nobody was free to take it.
+            tokio::select! {
+                Some(report) = self.tasks.join_next() => self.ended(report),
+                () = self.watch.changed_within(longest), if self.tasks.len() < AT_ONCE => {}
+                Some(_) = self.tellers.join_next() => {}
+                _ = self.stop.changed() => {}
+                () = sleep_until(beat), if pulse.is_some() => {}
+            }
+        }
+        self.wind_up().await
+    }
+
+    /// Finds messages that nobody works on.
+    async fn look(&mut self) {
+        let (site, now) = (self.hands.site.clone(), OffsetDateTime::now_utc());
+        let mut parked = std::mem::take(&mut self.parked);
+        let released = spawn_blocking(move || {
+            let free = parked.release(&site, now);
+            (parked, free)
+        });
+        match released.await {
+            Ok((parked, free)) => {
+                self.parked = parked;
+                self.queue.extend(free);
+            }
+            // What was parked is found again by the scan.
+            Err(error) => self.trouble(died(error)),
+        }
+        let room = AHEAD.saturating_sub(self.queue.len());
+        if room == 0 {
+            return;
+        }
+        let own = self.hands.clone();
+        let known: HashSet<SpoolId> = self
+            .busy
+            .iter()
+            .chain(&self.queue)
+            .copied()
+            .chain(self.parked.ids())
+            .collect();
+        let scan = blocking(move || own.spool.scan(room, &|id| known.contains(&id))).await;
+        match scan {
+            Ok(scan) => {
+                for name in &scan.odd {
+                    warn!(
+                        spool = name,
+                        "is not a message of ours; it stays where it is"
+                    );
+                }
+                for id in scan.again {
+                    // People sent it back: what was known of it is over.
+                    self.parked.forget(id);
+                    if !self.busy.contains(&id) && !self.queue.contains(&id) {
+                        self.queue.push_back(id);
+                    }
+                }
+                self.queue.extend(scan.fresh);
+            }
+            Err(pause) => self.trouble(pause),
+        }
+    }
+
+    /// Takes up as many messages as there are hands.
+    fn begin(&mut self) {
+        while self.tasks.len() < AT_ONCE
+            && let Some(id) = self.queue.pop_front()
+        {
+            self.busy.insert(id);
+            self.tasks
+                .spawn(work(self.hands.clone(), id, self.stop.clone()));
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.tasks.is_empty() && self.queue.is_empty() && self.tellers.is_empty()
+    }
+
+    fn ended(&mut self, report: Result<Report, tokio::task::JoinError>) {
+        let Report { id, end } = match report {
+            Ok(report) => report,
+            Err(error) => {
+                // Which message it was is not known any more; it is found again at the next start.
+                self.trouble(died(error));
+                return;
+            }
+        };
+        self.busy.remove(&id);
+        match end {
+            End::Deferred(due) => self.parked.park(id, Until::Due(due)),
+            End::Finished => self.summary.finished = self.summary.finished.saturating_add(1),
+            End::Gone | End::Stopped => {}
+            End::Paused(standing, pause) => match (standing, *pause) {
+                (Some(standing), Pause::Trouble(obstacle)) => self.wait(id, standing, &obstacle),
+                (_, pause) => {
+                    self.trouble(pause);
+                    let later = OffsetDateTime::now_utc().saturating_add(BREATHER);
+                    self.parked.park(id, Until::Due(later));
+                }
+            },
+        }
+    }
+
+    /// Lets a message wait for its list, and tells those who can mend it.
+    fn wait(&mut self, id: SpoolId, standing: Standing, obstacle: &Obstacle) {
+        let reason = obstacle.reason.code();
+        info!(spool = %id, list = %obstacle.of, authorize = "wait", reason);
+        self.hands.site.complain(&obstacle.problems);
+        self.tell(&standing.address, obstacle);
+        let pause = if standing.obstacle.is_some() {
+            REMINDER
+        } else {
+            BREATHER
+        };
+        let latest = OffsetDateTime::now_utc().saturating_add(pause);
+        self.parked.park(id, Until::Mended(standing, latest));
+    }
+
+    fn tell(&mut self, recipient: &Address, obstacle: &Obstacle) {
+        self.tellers.spawn(tell(
+            self.hands.clone(),
+            recipient.clone(),
+            obstacle.clone(),
+        ));
+    }
+
+    fn trouble(&mut self, pause: Pause) {
+        if let Pause::Spool(error) = pause {
+            error!("{error}");
+            if error.is_fatal() {
+                self.fatal = Some(error); // R7
+            }
+        }
+    }
+
+    /// Lets what is under way come to its end (contract R16).
+    async fn wind_up(mut self) -> Result<Summary, DaemonError> {
+        systemd(&[NotifyState::Stopping]);
+        let all = async {
+            while let Some(report) = self.tasks.join_next().await {
+                self.ended(report);
+            }
+            while self.tellers.join_next().await.is_some() {}
+        };
+        if timeout(GRACE, all).await.is_err() {
+            warn!("stopped before every receiver had answered; a copy may be sent twice");
+            self.tasks.shutdown().await;
+        }
+        if timeout(GRACE, self.hands.courier.close()).await.is_err() {
+            warn!("a connection did not close in time");
+        }
+        let (deferred, waiting) = self.parked.count();
+        let summary = Summary {
+            deferred,
+            waiting,
+            ..self.summary
+        };
+        match self.fatal {
+            Some(error) => Err(error.into()),
+            None => Ok(summary),
+        }
+    }
+}
+
+/// Tells systemd, where it listens.
+fn systemd(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        warn!("systemd cannot be told: {error}");
+    }
+}

@@ -1,0 +1,331 @@
+//! Everything the daemon keeps open for a site, and the world as one message finds it.
+//!
+//! # Invariants
+//!
+//! * Lists, rosters, scenarios, keys, certificates and anchors are asked for anew with each message,
+//!   so that edits count from the next one on; what did not change is not read again.
+//! * One list's trouble is an [`Obstacle`] of its messages, never an error of the daemon (contract
+//!   decision 3).
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use time::OffsetDateTime;
+use tracing::warn;
+
+use crate::config::permission::RelayUser;
+use crate::config::{Problem, Problems, Settings};
+use crate::model::list::{ListPolicy, Revocation};
+use crate::model::plan::Plan;
+use crate::model::route::{Role, Route};
+use crate::model::{Address, Reason};
+use crate::notice::Templates;
+use crate::pki::path::Purpose;
+use crate::relay::{Belief, topic};
+use crate::seal::{cipher_for, usable};
+use crate::store::anchors::{Trust, TrustStore};
+use crate::store::certificates::CertificateStore;
+use crate::store::keys::{KeyRing, KeyStore};
+use crate::store::limits::{Ask, NoticeLimits};
+use crate::store::lists::{ListConfig, Lists};
+use crate::store::replay::ReplayStore;
+use crate::store::told::Told;
+use crate::store::{passphrase, templates};
+
+/// The stores of a site.
+pub(super) struct Site {
+    pub settings: Arc<Settings>,
+    pub lists: Lists,
+    pub certificates: CertificateStore,
+    pub templates: Templates,
+    pub told: Mutex<Told>,
+    keys: KeyStore,
+    trust: TrustStore,
+    user: RelayUser,
+    limits: Mutex<NoticeLimits>,
+    replay: Mutex<HashMap<Address, Arc<Mutex<ReplayStore>>>>,
+    complained: Mutex<HashSet<String>>,
+}
+
+/// A list or site address as it is at this instant.
+pub(super) struct World {
+    /// Its settings and places; of the site address as if it were a list.
+    pub config: ListConfig,
+    /// Its keys.
+    pub ring: Arc<KeyRing>,
+    /// Its anchors.
+    pub trust: Arc<Trust>,
+    /// In which role it was written to.
+    pub role: Role,
+    /// True for the site address.
+    pub is_site: bool,
+}
+
+/// What makes the messages of a list wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Obstacle {
+    /// The list or site address.
+    pub of: Address,
+    /// Why, in a word; a private key is the owners' affair, everything else the listmasters'.
+    pub reason: Reason,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+}
+
+impl Site {
+    pub fn open(settings: Arc<Settings>, now: OffsetDateTime) -> Result<Self, Problem> {
+        let user = RelayUser::of_site(&settings);
+        let lists = Lists::new(settings.clone());
+        let state = &settings.paths.state;
+        Ok(Self {
+            certificates: CertificateStore::new(settings.paths.certificates.clone(), user),
+            templates: Templates::with(templates::loader(lists.clone())),
+            limits: Mutex::new(NoticeLimits::open(state, now)?),
+            told: Mutex::new(Told::open(state)?),
+            keys: KeyStore::default(),
+            trust: TrustStore::default(),
+            replay: Mutex::default(),
+            complained: Mutex::default(),
+            user,
+            lists,
+            settings,
+        })
+    }
+
+    /// Returns the world of the list or site that `recipient` leads to.
+    pub fn world(&self, recipient: &Address) -> Result<World, Obstacle> {
+        let broken = |problems: Problems| Obstacle {
+            of: recipient.clone(),
+            reason: Reason::ScenarioError,
+            problems: problems.0,
+        };
+        let gone = || {
+            let file = &self.settings.paths.lists;
+            let remedy = "put it back, or discard its messages with listseal spool";
+            Problem::error(
+                file,
+                format!("there is no list {recipient} any more"),
+                remedy,
+            )
+        };
+        let route = self.lists.route(recipient);
+        let route = route.and_then(|route| route.ok_or_else(gone));
+        let (config, role, is_site) = match route.map_err(|problem| broken(problem.into()))? {
+            Route::List(list, role) => (self.lists.read(&list).map_err(broken)?, role, false),
+            Route::Site(site) => (
+                self.lists.read_site(site.domain()).map_err(broken)?,
+                Role::Register,
+                true,
+            ),
+        };
+        let trust = self.trust.current(&config.trust);
+        self.complain(trust.problems.iter());
+        if let Some(problem) = trust.trouble() {
+            return Err(Obstacle {
+                of: config.policy.address.clone(),
+                reason: Reason::UnknownIssuer,
+                problems: vec![problem.clone()],
+            });
+        }
+        let ring = self.ring(&config, &config.directory.path);
+        Ok(World {
+            config,
+            ring,
+            trust,
+            role,
+            is_site,
+        })
+    }
+
+    /// Returns the world of the site address of `domain`, where that can be read.
+    pub fn site_world(&self, domain: &str) -> Option<World> {
+        let config = self.lists.read_site(domain).ok()?;
+        Some(World {
+            trust: self.trust.current(&config.trust),
+            ring: self.ring(&config, &config.directory.path),
+            config,
+            role: Role::Register,
+            is_site: true,
+        })
+    }
+
+    /// Returns what keeps the messages for `recipient` waiting now.
+    pub fn obstacle(&self, recipient: &Address) -> Option<Obstacle> {
+        match self.world(recipient) {
+            Ok(world) => world.ring.is_incomplete().then(|| world.keyless()),
+            Err(obstacle) => Some(obstacle),
+        }
+    }
+
+    /// Returns the keys of the site address beside a list, which open what is no post (contract S22).
+    pub fn site_ring(&self, world: &World) -> Arc<KeyRing> {
+        if world.is_site {
+            return world.ring.clone();
+        }
+        let domain = world.config.policy.address.domain();
+        let directory = self.lists.site_directory(domain);
+        if !directory.is_dir() {
+            return Arc::default();
+        }
+        self.ring(&world.config, &directory)
+    }
+
+    fn ring(&self, config: &ListConfig, directory: &Path) -> Arc<KeyRing> {
+        let secret = match passphrase::read(config.passphrase.as_ref(), self.user) {
+            Ok(secret) => secret,
+            Err(problem) => {
+                // An encrypted key will say so itself; an open one needs no passphrase.
+                self.complain([&problem]);
+                None
+            }
+        };
+        let ring = self.keys.current(directory, secret.as_ref(), self.user);
+        self.complain(ring.problems());
+        ring
+    }
+
+    /// Returns the memory of what a list admitted.
+    pub fn replay(
+        &self,
+        list: &Address,
+        now: OffsetDateTime,
+    ) -> Result<Arc<Mutex<ReplayStore>>, Problem> {
+        let mut open = lock(&self.replay);
+        if let Some(store) = open.get(list) {
+            return Ok(store.clone());
+        }
+        let store = ReplayStore::open(&self.settings.paths.state, list, now)?;
+        let store = Arc::new(Mutex::new(store));
+        open.insert(list.clone(), store.clone());
+        Ok(store)
+    }
+
+    /// Takes the notices out of a plan that were told already (contract S38, decision 2).
+    pub fn limit(&self, plan: &mut Plan, id: &str, now: OffsetDateTime) -> Result<(), Problem> {
+        let Some(list) = plan.list.clone() else {
+            return Ok(());
+        };
+        let mut limits = lock(&self.limits);
+        let mut kept = Vec::with_capacity(plan.items.len());
+        for item in std::mem::take(&mut plan.items) {
+            let due = match topic(&item, plan.authenticated) {
+                None => true,
+                Some(topic) => {
+                    let ask = Ask {
+                        list: &list,
+                        to: &item.to,
+                        topic: &topic,
+                        cause: id,
+                    };
+                    limits.admit(&ask, now)?.is_ok()
+                }
+            };
+            if due {
+                kept.push(item);
+            }
+        }
+        plan.items = kept;
+        Ok(())
+    }
+
+    /// Returns whether a copy can be sealed to `address` now (contract S23, S35).
+    ///
+    /// A certificate placed by hand is believed for what its file name says (decision 8), but never
+    /// against a revocation list.
+    pub fn certificate(
+        &self,
+        world: &World,
+        address: &Address,
+        now: OffsetDateTime,
+    ) -> Result<crate::pki::Certificate, Reason> {
+        let stored = match self.certificates.encryption(address) {
+            Ok(Some(stored)) => stored,
+            Ok(None) => return Err(Reason::NoCertificate),
+            Err(problem) => {
+                self.complain([&problem]);
+                return Err(Reason::CertificateUnusable);
+            }
+        };
+        usable(&stored.certificate, now)?;
+        let belief = world.belief();
+        let asked = belief.revocation != Revocation::Off
+            && (belief.revocation == Revocation::Hard || !belief.crls.lists().is_empty());
+        if asked
+            && let Err(reason @ (Reason::Revoked | Reason::RevocationUnknown)) =
+                belief.verdict(&stored.certificate, &[], Purpose::Encrypt, now)
+        {
+            return Err(reason);
+        }
+        Ok(stored.certificate)
+    }
+
+    /// Returns how to seal to `address` now, or what stands in the way.
+    pub fn recipient(
+        &self,
+        world: &World,
+        address: &Address,
+        now: OffsetDateTime,
+    ) -> Result<(crate::seal::Recipient, crate::model::list::ContentCipher), Reason> {
+        let certificate = self.certificate(world, address, now)?;
+        let recipient = crate::seal::recipient(&certificate, now)?;
+        let capabilities = self.certificates.capabilities(address);
+        let cipher = cipher_for(&world.config.policy, capabilities.as_deref())?;
+        Ok((recipient, cipher))
+    }
+
+    /// True for an address of this site: a list, one of its roles, the site address.
+    pub fn is_own(&self, address: &Address) -> bool {
+        // What cannot be told counts as ours: no answer is better than a loop.
+        !matches!(self.lists.route(address), Ok(None))
+    }
+
+    /// Logs each problem once, until the process is started anew.
+    pub fn complain<'a>(&self, problems: impl IntoIterator<Item = &'a Problem>) {
+        for problem in problems {
+            let text = problem.text();
+            if lock(&self.complained).insert(text.clone()) {
+                warn!(
+                    list = problem.list.as_ref().map(tracing::field::display),
+                    "{text}"
+                );
+            }
+        }
+    }
+}
+
+impl World {
+    pub fn policy(&self) -> &ListPolicy {
+        &self.config.policy
+    }
+
+    pub fn belief(&self) -> Belief<'_> {
+        let policy = &self.config.policy;
+        Belief {
+            anchors: &self.trust.anchors,
+            crls: &self.trust.crls,
+            legacy: policy.legacy,
+            revocation: policy.revocation,
+        }
+    }
+
+    /// Returns the obstacle that a key of this list cannot be used.
+    pub fn keyless(&self) -> Obstacle {
+        Obstacle {
+            of: self.config.policy.address.clone(),
+            reason: Reason::KeyUnavailable,
+            problems: self
+                .ring
+                .problems()
+                .iter()
+                .filter(|problem| problem.is_error())
+                .cloned()
+                .collect(),
+        }
+    }
+}
+
+/// Locks `mutex`; a thread that died holding it left nothing half done that a file does not know.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

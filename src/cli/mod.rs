@@ -22,6 +22,7 @@ pub mod exit;
 pub mod inspect;
 pub mod list;
 pub mod queue;
+pub mod run;
 pub mod spool;
 
 use std::path::PathBuf;
@@ -68,6 +69,7 @@ enum Command {
     Inspect(Box<inspect::Args>),
     List(list::Args),
     Queue(queue::Args),
+    Run(run::Args),
     Spool(spool::Args),
 }
 
@@ -94,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(args, config),
         Command::List(args) => list::run(args, config),
         Command::Queue(args) => queue::run(args, config),
+        Command::Run(args) => run::run(args, config),
         Command::Spool(args) => spool::run(args, config),
     })
 }

@@ -69,32 +69,25 @@ impl World {
         let lists = Lists::new(Arc::new(settings));
         let settings = lists.settings();
         let mut world = Self::default();
-        let (directory, trust, passphrase) = match lists.route(address).map_err(configuration)? {
+        let config = match lists.route(address).map_err(configuration)? {
             None => return Err(no_list(address)),
-            Some(Route::List(list, _)) => {
-                let config = lists.read(&list).map_err(configuration)?;
-                world.legacy = config.policy.legacy;
-                world.revocation = config.policy.revocation;
-                (config.directory.path, config.trust, config.passphrase)
-            }
-            Some(Route::Site(site)) => {
-                let read = lists.read_site(site.domain());
-                let (trust, passphrase) = read.map_err(configuration)?;
-                world.revocation = settings.trust.revocation;
-                (lists.site_directory(site.domain()), trust, passphrase)
-            }
+            Some(Route::List(list, _)) => lists.read(&list),
+            Some(Route::Site(site)) => lists.read_site(site.domain()),
         };
+        let config = config.map_err(configuration)?;
+        world.legacy = config.policy.legacy;
+        world.revocation = config.policy.revocation;
         let user = RelayUser::of_site(settings);
         // A key that cannot be used is told; a mail that is only signed needs none.
-        let passphrase = passphrase::read(passphrase.as_ref(), user);
+        let passphrase = passphrase::read(config.passphrase.as_ref(), user);
         let passphrase = passphrase.unwrap_or_else(|problem| {
             world.problems.push(problem);
             None
         });
-        let ring = KeyRing::load(&directory, passphrase.as_ref(), user);
+        let ring = KeyRing::load(&config.directory.path, passphrase.as_ref(), user);
         world.keys = ring.pairs().to_vec();
         world.problems.extend_from_slice(ring.problems());
-        world.trust(&trust)?;
+        world.trust(&config.trust)?;
         if let Ok(from) = Entity::parse(message).map(|entity| sender::author(&entity))
             && let Ok(from) = from
         {

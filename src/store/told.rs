@@ -38,7 +38,7 @@ impl Told {
     /// It is in use by another process, or cannot be read or written.
     pub fn open(state: &Path) -> Result<Self, Problem> {
         let mut known = HashSet::new();
-        let path = state.join("notices").join("told");
+        let path = state.join("told").join("troubles");
         let (journal, _) = Journal::open(&path, *b"listseal know 1\n", PAYLOAD, |_, payload| {
             let mut entry = Entry::default();
             for (half, bytes) in entry.iter_mut().zip(payload.chunks_exact(16)) {

@@ -446,7 +446,7 @@ mod tests {
         }
         let english = text(&builtin, Kind::CertificatePending, "de");
         assert!(
-            english.contains("Why it waits: the certificate has expired"),
+            english.contains("does not simply renew the one in use"),
             "{english}"
         );
     }

@@ -71,13 +71,21 @@ impl Watch {
         }
         let (sender, broken, dir) = (self.sender.clone(), self.broken.clone(), self.dir.clone());
         let tell = move |event: notify::Result<notify::Event>| {
-            // An event about the directory itself: moved, removed, unmounted; or an overflow.
-            let lost = match event {
-                Ok(event) => event.need_rescan() || event.paths.contains(&dir),
-                Err(_) => true,
+            let (lost, arrived) = match event {
+                // Looking through the directory is an event too: it must not wake the one who looks.
+                Ok(event) if event.kind.is_access() => (false, false),
+                // An event about the directory itself: moved, removed, unmounted; or an overflow.
+                Ok(event) => (
+                    event.need_rescan() || event.paths.contains(&dir),
+                    event.kind.is_create() || event.kind.is_modify(),
+                ),
+                Err(_) => (true, true),
             };
             if lost {
                 broken.store(true, Ordering::Release);
+            }
+            if !lost && !arrived {
+                return;
             }
             // Full means that a hint waits already.
             let _ = sender.try_send(());
@@ -109,6 +117,20 @@ mod tests {
         std::fs::write(dir.path().join("x"), b"").unwrap();
         watch.changed().await;
         assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn looking_through_the_directory_wakes_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("x"), b"").unwrap();
+        let mut watch = Watch::new(dir.path(), true);
+        for _ in 0..3 {
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+            std::fs::read(dir.path().join("x")).unwrap();
+        }
+        let hint = timeout(Duration::from_millis(300), watch.hints.recv()).await;
+        assert!(hint.is_err(), "woken by its own look");
+        assert!(!watch.broken.load(Ordering::Acquire));
     }
 
     #[tokio::test(start_paused = true)]

@@ -18,6 +18,7 @@
 pub mod audit;
 pub mod check;
 mod console;
+pub mod demo;
 pub mod exit;
 pub mod inspect;
 pub mod list;
@@ -66,6 +67,7 @@ struct Root {
 enum Command {
     Audit(audit::Args),
     Check(check::Args),
+    Demo(demo::Args),
     Inspect(Box<inspect::Args>),
     List(list::Args),
     Queue(queue::Args),
@@ -93,6 +95,7 @@ pub fn main() -> ExitCode {
     ExitCode::from(match &root.command {
         Command::Audit(args) => audit::run(args, config),
         Command::Check(args) => check::run(args, config),
+        Command::Demo(args) => demo::run(args),
         Command::Inspect(args) => inspect::run(args, config),
         Command::List(args) => list::run(args, config),
         Command::Queue(args) => queue::run(args, config),

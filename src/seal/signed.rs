@@ -8,7 +8,7 @@ use rand_core::CryptoRng;
 use time::OffsetDateTime;
 
 use super::SealError;
-use crate::cms::sign::{certs_only, signed_detached};
+use crate::cms::sign::{SignError, certs_only, signed_detached};
 use crate::mime::canon::crlf;
 use crate::mime::write::{Header, base64_lines, boundary};
 use crate::pki::{Certificate, Digest, KeyPair};
@@ -20,7 +20,7 @@ use crate::pki::{Certificate, Digest, KeyPair};
 ///
 /// # Errors
 ///
-/// [`SealError::Key`] when the key cannot sign.
+/// [`SealError::Sign`] when the key cannot sign.
 pub fn multipart_signed(
     entity: &[u8],
     pair: &KeyPair,
@@ -59,7 +59,7 @@ pub fn multipart_signed(
 ///
 /// # Errors
 ///
-/// [`SealError::Key`] when the key cannot sign.
+/// [`SealError::Sign`] when the key cannot sign.
 pub fn list_signed(
     entity: &[u8],
     pair: &KeyPair,
@@ -101,7 +101,8 @@ pub fn certificates_part(
             "Content-Disposition",
             &format!("attachment; filename=\"{name}\""),
         )?;
-    Ok(header.with_body(&base64_lines(&certs_only(certificates))))
+    let bag = certs_only(certificates).map_err(SignError::from)?;
+    Ok(header.with_body(&base64_lines(&bag)))
 }
 
 /// Joins parts; the line break in front of a delimiter is not part of the part before it.

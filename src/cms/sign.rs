@@ -108,9 +108,9 @@ pub fn signed_detached(
 ///
 /// # Errors
 ///
-/// There are more of them than DER can hold.
-pub fn certs_only(certificates: &[Certificate]) -> Result<Vec<u8>, der::Error> {
-    signed_data(Vec::new(), certificates.iter(), Vec::new())
+/// [`SignError::Asn1`] for more of them than an object can hold (256 MiB).
+pub fn certs_only(certificates: &[Certificate]) -> Result<Vec<u8>, SignError> {
+    Ok(signed_data(Vec::new(), certificates.iter(), Vec::new())?)
 }
 
 fn signed_data<'a>(

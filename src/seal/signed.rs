@@ -8,7 +8,7 @@ use rand_core::CryptoRng;
 use time::OffsetDateTime;
 
 use super::SealError;
-use crate::cms::sign::{SignError, certs_only, signed_detached};
+use crate::cms::sign::{certs_only, signed_detached};
 use crate::mime::canon::crlf;
 use crate::mime::write::{Header, base64_lines, boundary};
 use crate::pki::{Certificate, Digest, KeyPair};
@@ -101,7 +101,7 @@ pub fn certificates_part(
             "Content-Disposition",
             &format!("attachment; filename=\"{name}\""),
         )?;
-    let bag = certs_only(certificates).map_err(SignError::from)?;
+    let bag = certs_only(certificates)?;
     Ok(header.with_body(&base64_lines(&bag)))
 }
 

@@ -8,19 +8,15 @@
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::layer;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::console::{complain, load};
 use super::exit;
-use crate::config::{Log, LogFormat, LogLevel};
-use crate::daemon::{Daemon, Pace, Summary};
+use crate::config::{Log, LogFormat, LogLevel, Settings};
+use crate::daemon::{Daemon, DaemonError, Pace, Summary};
 
 /// Work on the spool: open, decide, seal, deliver
 #[derive(Debug, clap::Args)]
@@ -53,39 +49,36 @@ pub fn run(args: &Args, config: &Path) -> u8 {
             return complain(&format_args!("no threads: {error}"), exit::TEMPORARY);
         }
     };
-    let ended = runtime.block_on(async {
-        // First of all: a signal while the spool is being recovered counts too.
-        let stop = stop_signal();
-        let daemon = Daemon::start(Arc::new(settings), Arc::new(|_| ()))?;
-        daemon.run(pace, stop).await
-    });
-    // What counts was awaited; a thread that hangs in a system call must not hold up the end.
-    runtime.shutdown_timeout(LEFTOVERS);
-    match ended {
-        Ok(Summary { .. }) => exit::OK,
+    match runtime.block_on(work(settings, pace)) {
+        Ok(_) => exit::OK,
         Err(error) => complain(&error, error.exit_code()),
     }
 }
 
-/// Returns what turns true at the first SIGTERM or SIGINT.
-fn stop_signal() -> watch::Receiver<bool> {
+async fn work(settings: Settings, pace: Pace) -> Result<Summary, DaemonError> {
+    let daemon = Daemon::start(Arc::new(settings), Arc::new(|_| ()))?;
     let (teller, stop) = watch::channel(false);
-    let signals = signal(SignalKind::terminate()).and_then(|term| {
-        let int = signal(SignalKind::interrupt())?;
-        Ok((term, int))
-    });
     tokio::spawn(async move {
-        if let Ok((mut term, mut int)) = signals {
-            tokio::select! {
-                _ = term.recv() => {}
-                _ = int.recv() => {}
-            }
-            teller.send_replace(true);
-        }
-        // Without handlers the signals end the process, as a crash would: nothing is lost.
-        std::future::pending::<()>().await;
+        signalled().await;
+        // Nobody listens any more when the work is done.
+        let _ = teller.send(true);
     });
-    stop
+    daemon.run(pace, stop).await
+}
+
+/// Returns at the first SIGTERM or SIGINT.
+async fn signalled() {
+    let (Ok(mut term), Ok(mut int)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        // Without handlers the signals end the process, as a crash would: nothing is lost.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
 }
 
 /// Sends the log to standard error, one event a line.
@@ -97,20 +90,14 @@ fn log(log: Log) {
         LogLevel::Trace => LevelFilter::TRACE,
         LogLevel::Warn => LevelFilter::WARN,
     };
-    // Other people's code may log at length what must not be logged: only its warnings pass.
-    let targets = Targets::new()
-        .with_default(level.min(LevelFilter::WARN))
-        .with_target(env!("CARGO_CRATE_NAME"), level);
-    let registry = tracing_subscriber::registry().with(targets);
-    let lines = layer().with_writer(std::io::stderr).with_target(false);
+    let lines = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_target(false);
     match log.format {
-        LogFormat::Json => registry.with(lines.json().flatten_event(true)).init(),
-        LogFormat::Text => {
-            let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            registry.with(lines.with_ansi(colour)).init();
-        }
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+        LogFormat::Text => lines
+            .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+            .init(),
     }
 }
-
-/// How long such a thread is waited for.
-const LEFTOVERS: Duration = Duration::from_secs(2);

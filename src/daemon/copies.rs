@@ -29,8 +29,6 @@ use super::end::Pause;
 use super::judge::open_message;
 use super::letters::Letters;
 use super::site::{Site, World};
-use crate::authorize::{Admitted, readmit};
-use crate::config::Problem;
 use crate::deliver::{Cargo, Parcel};
 use crate::mime::write::Header;
 use crate::mime::{Entity, Field};
@@ -39,10 +37,9 @@ use crate::model::plan::{Disposition, Item, Plan, What};
 use crate::model::route::verp;
 use crate::model::{Reason, SpoolId};
 use crate::open::Opened;
-use crate::pki::KeyPair;
 use crate::relay::Content;
 use crate::seal::{Outer, Passed, Recipient, SealError, Sealing, list_signed};
-use crate::spool::{Message, Slot, Spool, SpoolError};
+use crate::spool::{Message, Slot, Spool};
 
 /// Makes the mails of one plan.
 pub(super) struct Copies {
@@ -89,6 +86,10 @@ impl Needs {
         }
         needs
     }
+
+    fn content(&self) -> bool {
+        self.sealed || self.clear || self.enclosed
+    }
 }
 
 impl Copies {
@@ -119,24 +120,25 @@ impl Copies {
         if needs.intact {
             copies.passed = Some(copies.intact().map_err(|error| copies.unmade(&error))?);
         }
-        if needs.sealed || needs.clear {
-            let admitted = match content {
-                Content::Admitted(admitted) => admitted,
-                _ => copies.readmit(now)?,
-            };
-            copies.fill(&needs, &admitted, states, now)?;
-        } else if needs.enclosed {
+        if needs.content() {
             let held;
+            let admitted;
             let again;
-            let opened = if let Content::Held(content) = content {
-                held = content;
-                held.opened()
-            } else {
-                again = copies.reopen(now)?;
-                &again
+            let opened = match content {
+                Content::Admitted(content) => {
+                    admitted = content;
+                    admitted.opened()
+                }
+                Content::Held(content) => {
+                    held = content;
+                    held.opened()
+                }
+                Content::Received => {
+                    again = copies.reopen(now)?;
+                    &again
+                }
             };
-            let whole = (opened.decrypted() == Some(true)).then(|| whole(opened));
-            copies.enclosure = whole;
+            copies.fill(&needs, opened, states, now)?;
         }
         Ok(copies)
     }
@@ -144,33 +146,26 @@ impl Copies {
     fn fill(
         &mut self,
         needs: &Needs,
-        admitted: &Admitted,
+        opened: &Opened,
         states: &[Slot],
         now: OffsetDateTime,
     ) -> Result<(), Pause> {
         if needs.sealed {
             self.recipients = self.readers(states, now);
-            let sealing = self.seal(admitted.opened());
+            let sealing = self.seal(opened);
             self.sealing = Some(sealing.map_err(|error| self.unmade(&error))?);
         }
         if needs.clear {
-            let passed = self.clear(admitted.opened());
+            let passed = self.clear(opened);
             self.passed = Some(passed.map_err(|error| self.unmade(&error))?);
+        }
+        if needs.enclosed && opened.decrypted() == Some(true) {
+            self.enclosure = Some(whole(opened));
         }
         Ok(())
     }
 
-    /// Opens an admitted post again; the verdict of the plan holds (contract decision 15).
-    fn readmit(&self, now: OffsetDateTime) -> Result<Admitted, Pause> {
-        readmit(self.reopen(now)?, &self.plan).ok_or_else(|| {
-            Pause::Spool(SpoolError::Corrupt {
-                place: format!("{}.plan", self.message.id).into(),
-                problem: "the plan does not fit what the message holds".to_owned(),
-            })
-        })
-    }
-
-    /// Opens the message again.
+    /// Opens the message again (contract decision 15).
     fn reopen(&self, now: OffsetDateTime) -> Result<Opened, Pause> {
         let keys = self.world.ring.pairs();
         let opened = open_message(&self.site, &self.world, &self.message.data, keys, now);
@@ -264,7 +259,7 @@ impl Copies {
         }
     }
 
-    fn signing_pair(&self) -> Option<&KeyPair> {
+    fn signing_pair(&self) -> Option<&crate::pki::KeyPair> {
         self.world
             .ring
             .signing()
@@ -356,7 +351,7 @@ impl Copies {
     fn unmade(&self, error: &SealError) -> Pause {
         debug!(spool = %self.message.id, seal = %error);
         let mut obstacle = self.world.keyless();
-        obstacle.problems.push(Problem::error(
+        obstacle.problems.push(crate::config::Problem::error(
             self.world.config.directory.list_toml(),
             format!("no copy can be made: {error}"),
             format!("listseal check {}", self.world.policy().address),

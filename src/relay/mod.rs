@@ -301,6 +301,3 @@ pub fn topic(item: &Item, authenticated: bool) -> Option<String> {
         _ => Some(format!("{kind}/{}", fact(Variable::Reason))),
     }
 }
-
-#[cfg(test)]
-mod tests;

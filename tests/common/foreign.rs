@@ -56,7 +56,7 @@ impl Reader {
         })
     }
 
-    /// Verifies a signed entity with `openssl cms`: the certificates chain to the trusted
+    /// Verifies a signed entity with `openssl cms`: the certificates chain to a trusted
     /// authority, and the signer is `who`. Returns what is signed.
     pub fn verify(&self, entity: &[u8], who: &Identity) -> Result<Vec<u8>, String> {
         let file = self.put("signed.eml", entity);
@@ -67,7 +67,7 @@ impl Reader {
             "-in",
             text(&file),
             "-CAfile",
-            text(&lab().authority()),
+            text(&lab().trusted()),
             // Needed where the signature does not enclose its certificate.
             "-certfile",
             text(&who.certificate),

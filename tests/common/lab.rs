@@ -8,8 +8,10 @@
 //! | `ec` | the key is on the curve P-256 |
 //! | `sign`, `enc` | the certificate is for one use only |
 //! | `expired` | the certificate expired long ago |
+//! | `second` | issued by the other one of the two authorities that sites trust |
 //! | `untrusted` | issued by an authority that nobody trusts |
 //! | `elsewhere` | the certificate names alice@elsewhere.example |
+//! | `chain` | the file holds the certificate of the issuer, too |
 //! | `locked` | the private key is encrypted with [`PASSPHRASE`] |
 //! | anything else | another generation: a key of its own, else like the rest says |
 
@@ -25,7 +27,7 @@ pub const PASSPHRASE: &str = "correct horse battery staple";
 /// The domain of all people and lists unless a name says otherwise.
 pub const DOMAIN: &str = "example.org";
 
-/// A scratch directory with an authority that sites trust and one that they do not.
+/// A scratch directory with two authorities that sites trust and one that they do not.
 pub struct Lab {
     dir: PathBuf,
     known: Mutex<HashMap<String, Arc<OnceLock<Identity>>>>,
@@ -91,13 +93,15 @@ impl Lab {
             dir: dir.keep(),
             known: Mutex::default(),
         };
-        for authority in [TRUSTED, UNTRUSTED] {
+        for authority in [FIRST, SECOND, UNTRUSTED] {
             lab.openssl(&format!(
                 "req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=Test-{authority} \
                  -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign \
                  -keyout {authority}.key -out {authority}.pem"
             ));
         }
+        let both = [FIRST, SECOND].map(|name| std::fs::read(lab.dir.join(format!("{name}.pem"))));
+        std::fs::write(lab.trusted(), both.map(Result::unwrap).concat()).unwrap();
         lab
     }
 
@@ -106,9 +110,14 @@ impl Lab {
         &self.dir
     }
 
-    /// The file of the authority that sites trust.
+    /// The certificate of the authority that issues what no name says otherwise of.
     pub fn authority(&self) -> PathBuf {
-        self.dir.join(format!("{TRUSTED}.pem"))
+        self.dir.join(format!("{FIRST}.pem"))
+    }
+
+    /// The certificates of the authorities that sites trust.
+    pub fn trusted(&self) -> PathBuf {
+        self.dir.join("trusted.pem")
     }
 
     /// Certificate and key of `name`, made now if they were not asked for before.
@@ -149,8 +158,10 @@ impl Lab {
         } else {
             "rsa:2048"
         };
+        // A bare plus sign begins a second name.
+        let subject = person.replace('+', "\\+");
         self.openssl(&format!(
-            "req -new -newkey {key} -nodes -subj /CN={person} -keyout {name}.key -out {name}.csr"
+            "req -new -newkey {key} -nodes -subj /CN={subject} -keyout {name}.key -out {name}.csr"
         ));
         let transport = if has("ec") {
             "keyAgreement"
@@ -170,7 +181,11 @@ impl Lab {
         )
         .unwrap();
         std::fs::write(self.dir.join(format!("{name}.ext")), extensions).unwrap();
-        let authority = if has("untrusted") { UNTRUSTED } else { TRUSTED };
+        let authority = match (has("untrusted"), has("second")) {
+            (true, _) => UNTRUSTED,
+            (_, true) => SECOND,
+            _ => FIRST,
+        };
         if has("expired") {
             self.issue_in_the_past(name, authority);
         } else {
@@ -178,6 +193,12 @@ impl Lab {
                 "x509 -req -in {name}.csr -CA {authority}.pem -CAkey {authority}.key -CAcreateserial \
                  -CAserial {name}.srl -days 3000 -extfile {name}.ext -out {name}.pem"
             ));
+        }
+        if has("chain") {
+            let file = |name: &str| self.dir.join(format!("{name}.pem"));
+            let issuer = std::fs::read(file(authority)).unwrap();
+            let own = std::fs::read(file(name)).unwrap();
+            std::fs::write(file(name), [own, issuer].concat()).unwrap();
         }
         if has("locked") {
             let pass = self.dir.join("passphrase");
@@ -196,6 +217,32 @@ impl Lab {
         }
     }
 
+    /// A revocation list of the first authority that holds these.
+    pub fn revocations(&self, names: &[String]) -> Vec<u8> {
+        // What `openssl ca` keeps of a certificate: state, end, revocation, serial, file, subject.
+        let mut known = String::new();
+        for name in names {
+            let file = self.identity(name).certificate;
+            let serial = self.openssl(&format!("x509 -noout -serial -in {}", file.display()));
+            let serial = String::from_utf8(serial).unwrap();
+            let serial = serial.trim().trim_start_matches("serial=");
+            let line = format!("R\t350101000000Z\t250101000000Z\t{serial}\tunknown\t/CN={name}\n");
+            known.push_str(&line);
+        }
+        let scratch = tempfile::tempdir_in(&self.dir).unwrap();
+        let (database, config) = (scratch.path().join("db"), scratch.path().join("cnf"));
+        std::fs::write(&database, known).unwrap();
+        let text = format!(
+            "[ca]\ndefault_ca = one\n[one]\ndatabase = {}\ndefault_md = sha256\ndefault_crl_days = 30\n",
+            database.display()
+        );
+        std::fs::write(&config, text).unwrap();
+        self.openssl(&format!(
+            "ca -gencrl -config {} -cert {FIRST}.pem -keyfile {FIRST}.key",
+            config.display()
+        ))
+    }
+
     /// `openssl x509` of Debian 12 knows no dates; `openssl ca` does, and wants a data base.
     fn issue_in_the_past(&self, name: &str, authority: &str) {
         let config = format!(
@@ -212,5 +259,6 @@ impl Lab {
     }
 }
 
-const TRUSTED: &str = "authority";
+const FIRST: &str = "authority";
+const SECOND: &str = "second";
 const UNTRUSTED: &str = "stranger";

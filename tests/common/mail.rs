@@ -24,8 +24,8 @@ pub struct Made {
     pub to: String,
     /// Sender of the envelope, empty for `<>`.
     pub sender: String,
-    /// The entity inside all encryption, byte for byte; of a mail that is not encrypted its
-    /// `Content-` fields and body with CRLF line ends.
+    /// The entity inside all encryption, or the `Content-` fields and body of a mail that is not
+    /// encrypted; byte for byte, with CRLF line ends.
     pub core: Vec<u8>,
     /// Who signed the core, outermost first.
     pub signers: Vec<String>,
@@ -59,8 +59,9 @@ impl Made {
             sender: mail.value("From").map(|from| address_in(&from)),
             crlf: false,
             altered: false,
+            hidden: false,
         };
-        let longest = draft.entity.split(|b| *b == b'\n').max_by_key(|l| l.len());
+        let longest = mail.body.split(|b| *b == b'\n').max_by_key(|l| l.len());
         let secret = longest
             .and_then(|line| std::str::from_utf8(line).ok())
             .map(|line| line.trim().to_owned())
@@ -80,7 +81,10 @@ struct Draft {
     to: String,
     sender: Option<String>,
     crlf: bool,
+    /// True after a step that made an entity with header fields of its own.
     altered: bool,
+    /// True after a step that encrypted.
+    hidden: bool,
 }
 
 impl Draft {
@@ -96,6 +100,7 @@ impl Draft {
             "field" => self.entity = [rest.as_bytes(), b"\n", &self.entity[..]].concat(),
             "fill" => self.fill(rest.parse().unwrap()),
             "replace" => self.replace(words[1], words[2]),
+            "footer" => self.footer(),
             "entity-of" => {
                 let mail = other(rest);
                 let parsed = Parsed::of(&mail.bytes);
@@ -153,14 +158,11 @@ impl Draft {
         }
         // -keyopt belongs to the -recip before it.
         let line = format!("cms -encrypt -{cipher}{keys}{options}");
-        let inside = if as_is {
-            self.entity.clone()
-        } else {
-            crlf(&self.entity)
-        };
+        let inside = crlf(&self.entity);
         self.entity = openssl(lab().dir(), &line, &self.entity);
         self.core.get_or_insert(inside);
         self.altered = true;
+        self.hidden = true;
     }
 
     /// Adds lines that do not repeat, so that nothing on the way gets away with a part of them.
@@ -173,6 +175,16 @@ impl Draft {
             self.entity.extend_from_slice(line.as_bytes());
             number += 1;
         }
+    }
+
+    /// Does what list programs do that put a text below every post: what was signed or encrypted
+    /// as a whole is one part of it afterwards.
+    fn footer(&mut self) {
+        let head = "Content-Type: multipart/mixed; boundary=\"=footer\"\n\n--=footer\n";
+        let foot = "\n--=footer\nContent-Type: text/plain\n\nSent by a list.\n--=footer--\n";
+        self.entity = [head.as_bytes(), &self.entity, foot.as_bytes()].concat();
+        self.core = None;
+        self.signers.clear();
     }
 
     fn replace(&mut self, old: &str, new: &str) {
@@ -202,7 +214,7 @@ impl Draft {
             sender: self.sender.unwrap_or_default(),
             signers: self.signers,
             encrypted,
-            secret: secret.filter(|_| encrypted),
+            secret: secret.filter(|_| self.hidden),
         }
     }
 }

@@ -47,14 +47,15 @@ pub struct Waiting {
 pub const OUTBOX: &str = "dir";
 
 impl Site {
-    /// A site that trusts the authority of the lab and has a key pair of its own.
+    /// A site that trusts both authorities of the lab and has a key pair of its own.
     pub fn new() -> Self {
         let site = Self {
             dir: tempfile::Builder::new().prefix("site").tempdir().unwrap(),
             log: Mutex::default(),
         };
         site.configure(OUTBOX, "");
-        site.copy(&lab().authority(), "ca.pem", 0o644);
+        site.revoke(&[]);
+        site.copy(&lab().trusted(), "ca.pem", 0o644);
         site.key(&format!("lists/{DOMAIN}/_site"), "", "listseal");
         site
     }
@@ -70,7 +71,7 @@ impl Site {
             "listseal.toml",
             format!(
                 "[paths]\nlists = \"lists\"\nspool = \"spool\"\ncertificates = \"certificates\"\n\
-                 templates = \"templates\"\nstate = \"state\"\n[trust]\ncafile = \"ca.pem\"\n\
+                 templates = \"templates\"\nstate = \"state\"\n[trust]\ncafile = \"ca.pem\"\ncrls = \"crls\"\n\
                  [delivery]\ntransport = \"{url}\"\nretry_first = \"1 s\"\n{more}"
             ),
         );
@@ -98,6 +99,12 @@ impl Site {
         let one = lab().identity(identity);
         let name = name.unwrap_or(&one.address);
         self.copy(&one.certificate, &format!("certificates/{name}"), 0o644);
+    }
+
+    /// Puts a list of these certificates, issued by the first authority, where the site looks for
+    /// revoked ones.
+    pub fn revoke(&self, identities: &[String]) {
+        self.write("crls/authority.pem", lab().revocations(identities));
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

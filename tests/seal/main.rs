@@ -15,7 +15,6 @@
 
 mod lab;
 mod signed;
-mod strict;
 
 use std::collections::BTreeSet;
 use std::process::Command;

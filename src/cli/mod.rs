@@ -45,7 +45,8 @@ When mail does not arrive: `listseal check` says what is wrong and how to mend i
 `listseal spool ls` what waits and why.
 
 Exit codes: 0 done; 1 it does not add up, or was not done; 64 used wrongly; 65 bad message; \
-66 no such file or message; 67 no such list; 75 try again later; 78 bad configuration."
+66 no such file or message; 67 no such list; 73 it cannot be made there; 75 try again later; \
+78 bad configuration."
 )]
 struct Root {
     /// Configuration file; relative paths in it start from its directory

@@ -6,7 +6,7 @@
 //!
 //! # Invariants
 //!
-//! * [`authorize`] is the only maker of [`Admitted`] and [`Held`]: what is to be distributed, or
+//! * [`authorize`], and [`readmit`] for what it let pass, are the only makers of [`Admitted`] and [`Held`]: what is to be distributed, or
 //!   shown to moderators, has been decided on.
 //! * An author counts as proven when the signature covers the plaintext: one around ciphertext could
 //!   be anybody's who saw it (contract S16, S20).
@@ -16,7 +16,7 @@ use std::fmt;
 use crate::authorize::verdict::{Binding, Facts, Refusal, Rules, Signature, Verdict};
 use crate::authorize::{binding, decide};
 use crate::mime::Field;
-use crate::model::plan::Form;
+use crate::model::plan::{Disposition, Form, Plan, What};
 use crate::model::{Address, Reason};
 use crate::open;
 use crate::open::Opened;
@@ -173,6 +173,39 @@ pub fn authorize(opened: Opened, message: &[u8], rules: &Rules<'_>) -> Outcome {
             tell_owners,
         },
     }
+}
+
+/// Returns a post that was admitted before and is opened again after a restart: the verdict of the
+/// durable `plan` holds (decision 15).
+///
+/// `None` where message and plan do not fit: nothing is passed on then, least of all in clear what
+/// came encrypted (S23).
+#[must_use]
+pub fn readmit(opened: Opened, plan: &Plan) -> Option<Admitted> {
+    if plan.disposition != Disposition::Distribute {
+        return None;
+    }
+    let has = |what: &What| plan.items.iter().any(|item| item.what == *what);
+    let form = if has(&What::Intact) {
+        Form::Intact
+    } else if has(&What::Copy) {
+        Form::Clear
+    } else {
+        Form::Seal
+    };
+    let fits = match form {
+        Form::Clear => !opened.encrypted(),
+        Form::Intact => true,
+        Form::Seal => opened.decrypted() != Some(false),
+    };
+    let sender = plan.sender.clone().filter(|_| fits)?;
+    Some(Admitted {
+        opened,
+        sender,
+        proven: plan.authenticated,
+        form,
+        binding: Binding::None,
+    })
 }
 
 fn judge(opened: &Opened, message: &[u8], rules: &Rules<'_>) -> (Verdict, bool) {

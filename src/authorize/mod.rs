@@ -61,7 +61,7 @@ use crate::model::list::{Encrypt, ListPolicy, OnUndecryptable};
 use crate::model::plan::Form;
 use crate::model::{Address, Reason};
 
-pub use admit::{Admitted, Held, Outcome, authorize, proven_author};
+pub use admit::{Admitted, Held, Outcome, authorize, proven_author, readmit};
 pub use verdict::{Binding, Earlier, Facts, Refusal, Replay, Rules, Signature, Verdict};
 
 /// Signatures older than this wait for a person (S21, decision 5).

@@ -103,6 +103,17 @@ pub enum Binding {
     None,
 }
 
+impl Binding {
+    /// Returns the word used in logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bound => "bound",
+            Self::None => "none",
+        }
+    }
+}
+
 /// The decision on one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {

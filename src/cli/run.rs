@@ -8,15 +8,19 @@
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::layer;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::console::{complain, load};
 use super::exit;
-use crate::config::{Log, LogFormat, LogLevel, Settings};
-use crate::daemon::{Daemon, DaemonError, Pace, Summary};
+use crate::config::{Log, LogFormat, LogLevel};
+use crate::daemon::{Daemon, Pace, Summary};
 
 /// Work on the spool: open, decide, seal, deliver
 #[derive(Debug, clap::Args)]
@@ -49,36 +53,39 @@ pub fn run(args: &Args, config: &Path) -> u8 {
             return complain(&format_args!("no threads: {error}"), exit::TEMPORARY);
         }
     };
-    match runtime.block_on(work(settings, pace)) {
-        Ok(_) => exit::OK,
+    let ended = runtime.block_on(async {
+        // First of all: a signal while the spool is being recovered counts too.
+        let stop = stop_signal();
+        let daemon = Daemon::start(Arc::new(settings), Arc::new(|_| ()))?;
+        daemon.run(pace, stop).await
+    });
+    // What counts was awaited; a thread that hangs in a system call must not hold up the end.
+    runtime.shutdown_timeout(LEFTOVERS);
+    match ended {
+        Ok(Summary { .. }) => exit::OK,
         Err(error) => complain(&error, error.exit_code()),
     }
 }
 
-async fn work(settings: Settings, pace: Pace) -> Result<Summary, DaemonError> {
-    let daemon = Daemon::start(Arc::new(settings), Arc::new(|_| ()))?;
+/// Returns what turns true at the first SIGTERM or SIGINT.
+fn stop_signal() -> watch::Receiver<bool> {
     let (teller, stop) = watch::channel(false);
-    tokio::spawn(async move {
-        signalled().await;
-        // Nobody listens any more when the work is done.
-        let _ = teller.send(true);
+    let signals = signal(SignalKind::terminate()).and_then(|term| {
+        let int = signal(SignalKind::interrupt())?;
+        Ok((term, int))
     });
-    daemon.run(pace, stop).await
-}
-
-/// Returns at the first SIGTERM or SIGINT.
-async fn signalled() {
-    let (Ok(mut term), Ok(mut int)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
+    tokio::spawn(async move {
+        if let Ok((mut term, mut int)) = signals {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+            teller.send_replace(true);
+        }
         // Without handlers the signals end the process, as a crash would: nothing is lost.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
+        std::future::pending::<()>().await;
+    });
+    stop
 }
 
 /// Sends the log to standard error, one event a line.
@@ -90,14 +97,20 @@ fn log(log: Log) {
         LogLevel::Trace => LevelFilter::TRACE,
         LogLevel::Warn => LevelFilter::WARN,
     };
-    let lines = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .with_target(false);
+    // Other people's code may log at length what must not be logged: only its warnings pass.
+    let targets = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target(env!("CARGO_CRATE_NAME"), level);
+    let registry = tracing_subscriber::registry().with(targets);
+    let lines = layer().with_writer(std::io::stderr).with_target(false);
     match log.format {
-        LogFormat::Json => lines.json().flatten_event(true).init(),
-        LogFormat::Text => lines
-            .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-            .init(),
+        LogFormat::Json => registry.with(lines.json().flatten_event(true)).init(),
+        LogFormat::Text => {
+            let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            registry.with(lines.with_ansi(colour)).init();
+        }
     }
 }
+
+/// How long such a thread is waited for.
+const LEFTOVERS: Duration = Duration::from_secs(2);

@@ -10,9 +10,6 @@
 
 use std::collections::BTreeSet;
 
-use der::Decode as _;
-use time::OffsetDateTime;
-
 use super::CmsError;
 use crate::asn1::oid::Oid;
 use crate::asn1::reader::tag;
@@ -93,19 +90,4 @@ impl<'a> Attributes<'a> {
 #[must_use]
 pub fn is_set_of_attributes(content: &[u8]) -> bool {
     Reader::only(content, tag::SET).is_ok_and(|set| Attributes::parse(&set).is_ok())
-}
-
-/// Returns the instant that a Time value names, in either form.
-#[must_use]
-pub fn instant(value: &Tlv<'_>) -> Option<OffsetDateTime> {
-    let since_1970 = match value.tag {
-        tag::UTC_TIME => der::asn1::UtcTime::from_der(value.raw)
-            .ok()?
-            .to_unix_duration(),
-        tag::GENERALIZED_TIME => der::asn1::GeneralizedTime::from_der(value.raw)
-            .ok()?
-            .to_unix_duration(),
-        _ => return None,
-    };
-    OffsetDateTime::from_unix_timestamp(i64::try_from(since_1970.as_secs()).ok()?).ok()
 }

@@ -10,13 +10,18 @@
 //!
 //! RFC 5652 section 5, RFC 8551 sections 2.5 and 3.2.2 (certs-only), RFC 5754.
 
+use ::cms::content_info::{CmsVersion, ContentInfo};
+use ::cms::signed_data::{DigestAlgorithmIdentifiers, EncapsulatedContentInfo};
+use der::asn1::{Any, OctetString, SetOfVec};
+use der::{Decode as _, Encode as _, Sequence, Tag, ValueOrd};
 use time::OffsetDateTime;
-use time::macros::format_description;
+use x509_cert::attr::{Attribute, Attributes};
+use x509_cert::spki::AlgorithmIdentifierOwned;
 
 use crate::asn1::oid::{self, Oid};
 use crate::asn1::reader::tag;
 use crate::asn1::writer;
-use crate::pki::{Certificate, Digest, KeyError, KeyPair};
+use crate::pki::{Certificate, Digest, KeyError, KeyPair, time as asn1_time};
 
 /// A detached signature and the digest it uses.
 pub struct Detached {
@@ -24,6 +29,41 @@ pub struct Detached {
     pub der: Vec<u8>,
     /// For `micalg`.
     pub digest: Digest,
+}
+
+/// Why nothing was signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignError {
+    /// It cannot be encoded.
+    #[error("the signature cannot be written: {0}")]
+    Asn1(#[from] der::Error),
+    /// The private key cannot sign.
+    #[error("the list's private key {0}")]
+    Key(#[from] KeyError),
+}
+
+/// SignedData of RFC 5652 section 5.1. That of the crate would decode the certificates and write
+/// them anew; here they stay as they are, byte for byte, however odd.
+#[derive(Sequence)]
+struct SignedData {
+    version: CmsVersion,
+    digest_algorithms: DigestAlgorithmIdentifiers,
+    content: EncapsulatedContentInfo,
+    #[asn1(context_specific = "0", tag_mode = "IMPLICIT", optional = "true")]
+    certificates: Option<SetOfVec<Any>>,
+    signers: SetOfVec<SignerInfo>,
+}
+
+/// SignerInfo of RFC 5652 section 5.3; the signer is named as his certificate names him.
+#[derive(Sequence, ValueOrd)]
+struct SignerInfo {
+    version: CmsVersion,
+    signer: Any,
+    digest_algorithm: AlgorithmIdentifierOwned,
+    #[asn1(context_specific = "0", tag_mode = "IMPLICIT")]
+    attributes: Attributes,
+    signature_algorithm: AlgorithmIdentifierOwned,
+    signature: OctetString,
 }
 
 /// Signs `content`, which the caller has brought into canonical form (CRLF).
@@ -34,93 +74,103 @@ pub struct Detached {
 ///
 /// # Errors
 ///
-/// [`KeyError`] when the private key cannot sign.
+/// [`SignError::Key`] when the private key cannot sign.
 pub fn signed_detached(
     content: &[u8],
     pair: &KeyPair,
     extra: &[Certificate],
     signing_time: Option<OffsetDateTime>,
-) -> Result<Detached, KeyError> {
+) -> Result<Detached, SignError> {
     let certificate = &pair.certificate;
     let digest = pair.key.signing_digest().ok_or(KeyError::CannotSign)?;
     let preferred = extra
         .iter()
         .chain(std::iter::once(certificate))
         .find(|one| one.usage().encrypt);
-    let attributes = attributes(&digest.of(content), preferred, signing_time);
+    let attributes = attributes(digest.of(content), preferred, signing_time)?;
     // Signed with the tag of a SET, written with the context tag (RFC 5652 section 5.4).
-    let (algorithm, _, signature) = pair.key.sign(&writer::element(tag::SET, &[&attributes]))?;
-    let signer = writer::sequence(&[
-        &writer::small_uint(1),
-        &issuer_and_serial(tag::SEQUENCE, certificate),
-        &digest.algorithm(),
-        &writer::element(tag::context(0), &[&attributes]),
-        &algorithm,
-        &writer::octet_string(&signature),
-    ]);
-    let bag: Vec<&Certificate> = std::iter::once(certificate)
-        .chain(&pair.chain)
-        .chain(extra)
-        .collect();
-    let der = signed_data(&[&digest.algorithm()], &bag, &[&signer]);
+    let (algorithm, _, signature) = pair.key.sign(&attributes.to_der()?)?;
+    let digest_algorithm = AlgorithmIdentifierOwned::from_der(&digest.algorithm())?;
+    let signer = SignerInfo {
+        version: CmsVersion::V1,
+        signer: Any::from_der(&issuer_and_serial(tag::SEQUENCE, certificate))?,
+        digest_algorithm: digest_algorithm.clone(),
+        attributes,
+        signature_algorithm: AlgorithmIdentifierOwned::from_der(&algorithm)?,
+        signature: OctetString::new(signature)?,
+    };
+    let bag = std::iter::once(certificate).chain(&pair.chain).chain(extra);
+    let der = signed_data(vec![digest_algorithm], bag, vec![signer])?;
     Ok(Detached { der, digest })
 }
 
 /// Returns SignedData that holds certificates and nothing else (`.p7c`).
-#[must_use]
-pub fn certs_only(certificates: &[Certificate]) -> Vec<u8> {
-    let bag: Vec<&Certificate> = certificates.iter().collect();
-    signed_data(&[], &bag, &[])
+///
+/// # Errors
+///
+/// [`SignError::Asn1`] for more of them than an object can hold (256 MiB).
+pub fn certs_only(certificates: &[Certificate]) -> Result<Vec<u8>, SignError> {
+    Ok(signed_data(Vec::new(), certificates.iter(), Vec::new())?)
 }
 
-fn signed_data(digests: &[&[u8]], certificates: &[&Certificate], signers: &[&[u8]]) -> Vec<u8> {
-    let mut bag: Vec<&[u8]> = certificates.iter().map(|one| one.der()).collect();
+fn signed_data<'a>(
+    digests: Vec<AlgorithmIdentifierOwned>,
+    certificates: impl Iterator<Item = &'a Certificate>,
+    signers: Vec<SignerInfo>,
+) -> Result<Vec<u8>, der::Error> {
+    let mut bag: Vec<&[u8]> = certificates.map(Certificate::der).collect();
     bag.sort_unstable();
     bag.dedup();
-    let bag = if bag.is_empty() {
-        Vec::new()
-    } else {
-        writer::element(tag::context(0), &bag)
+    let bag = bag.into_iter().map(Any::from_der);
+    let bag = bag.collect::<Result<Vec<_>, _>>()?;
+    let signed = SignedData {
+        version: CmsVersion::V1,
+        digest_algorithms: digests.try_into()?,
+        content: EncapsulatedContentInfo {
+            econtent_type: oid::DATA,
+            econtent: None,
+        },
+        certificates: (!bag.is_empty()).then(|| bag.try_into()).transpose()?,
+        signers: signers.try_into()?,
     };
-    let body = writer::sequence(&[
-        &writer::small_uint(1),
-        &writer::set_of(digests),
-        &writer::sequence(&[&writer::oid(&oid::DATA)]),
-        &bag,
-        &writer::set_of(signers),
-    ]);
-    writer::sequence(&[
-        &writer::oid(&oid::SIGNED_DATA),
-        &writer::element(tag::context(0), &[&body]),
-    ])
+    let info = ContentInfo {
+        content_type: oid::SIGNED_DATA,
+        content: Any::encode_from(&signed)?,
+    };
+    info.to_der()
 }
 
-/// The signed attributes in DER order, without the tag around them.
 fn attributes(
-    message_digest: &[u8],
+    message_digest: Vec<u8>,
     preferred: Option<&Certificate>,
     signing_time: Option<OffsetDateTime>,
-) -> Vec<u8> {
+) -> Result<Attributes, der::Error> {
     let mut all = vec![
-        attribute(&oid::CONTENT_TYPE, &writer::oid(&oid::DATA)),
-        attribute(&oid::MESSAGE_DIGEST, &writer::octet_string(message_digest)),
-        attribute(&oid::SMIME_CAPABILITIES, &capabilities()),
+        attribute(oid::CONTENT_TYPE, Any::encode_from(&oid::DATA)?)?,
+        attribute(
+            oid::MESSAGE_DIGEST,
+            Any::new(Tag::OctetString, message_digest)?,
+        )?,
+        attribute(oid::SMIME_CAPABILITIES, Any::encode_from(&capabilities())?)?,
     ];
     if let Some(certificate) = preferred {
+        let name = issuer_and_serial(tag::context(0), certificate);
         all.push(attribute(
-            &oid::ENCRYPTION_KEY_PREFERENCE,
-            &issuer_and_serial(tag::context(0), certificate),
-        ));
+            oid::ENCRYPTION_KEY_PREFERENCE,
+            Any::from_der(&name)?,
+        )?);
     }
-    if let Some(time) = signing_time.and_then(asn1_time) {
-        all.push(attribute(&oid::SIGNING_TIME, &time));
+    if let Some(time) = signing_time {
+        // UTCTime until 2049, then GeneralizedTime (RFC 5652 section 11.3).
+        let time = asn1_time::write(time)?.to_der()?;
+        all.push(attribute(oid::SIGNING_TIME, Any::from_der(&time)?)?);
     }
-    all.sort_unstable();
-    all.concat()
+    all.try_into()
 }
 
-fn attribute(name: &Oid, value: &[u8]) -> Vec<u8> {
-    writer::sequence(&[&writer::oid(name), &writer::set_of(&[value])])
+fn attribute(oid: Oid, value: Any) -> Result<Attribute, der::Error> {
+    let values = vec![value].try_into()?;
+    Ok(Attribute { oid, values })
 }
 
 fn issuer_and_serial(tag: u8, certificate: &Certificate) -> Vec<u8> {
@@ -134,7 +184,7 @@ fn issuer_and_serial(tag: u8, certificate: &Certificate) -> Vec<u8> {
 }
 
 /// SMIMECapabilities: the content ciphers that the list reads, best first (RFC 8551 section 2.5.2).
-fn capabilities() -> Vec<u8> {
+fn capabilities() -> Vec<AlgorithmIdentifierOwned> {
     let ciphers = [
         oid::AES256_GCM,
         oid::AES128_GCM,
@@ -142,24 +192,9 @@ fn capabilities() -> Vec<u8> {
         oid::AES192_CBC,
         oid::AES128_CBC,
     ];
-    let list: Vec<Vec<u8>> = ciphers
-        .iter()
-        .map(|cipher| writer::sequence(&[&writer::oid(cipher)]))
-        .collect();
-    let list: Vec<&[u8]> = list.iter().map(Vec::as_slice).collect();
-    writer::sequence(&list)
-}
-
-/// UTCTime until 2049, then GeneralizedTime (RFC 5652 section 11.3).
-fn asn1_time(time: OffsetDateTime) -> Option<Vec<u8>> {
-    let time = time.to_offset(time::UtcOffset::UTC);
-    if (1950..2050).contains(&time.year()) {
-        let format = format_description!("[year repr:last_two][month][day][hour][minute][second]Z");
-        let text = time.format(format).ok()?;
-        Some(writer::element(tag::UTC_TIME, &[text.as_bytes()]))
-    } else {
-        let format = format_description!("[year][month][day][hour][minute][second]Z");
-        let text = time.format(format).ok()?;
-        Some(writer::element(tag::GENERALIZED_TIME, &[text.as_bytes()]))
-    }
+    let one = |oid| AlgorithmIdentifierOwned {
+        oid,
+        parameters: None,
+    };
+    ciphers.into_iter().map(one).collect()
 }

@@ -29,6 +29,8 @@ use super::end::Pause;
 use super::judge::open_message;
 use super::letters::Letters;
 use super::site::{Site, World};
+use crate::authorize::{Admitted, readmit};
+use crate::config::Problem;
 use crate::deliver::{Cargo, Parcel};
 use crate::mime::write::Header;
 use crate::mime::{Entity, Field};
@@ -37,9 +39,10 @@ use crate::model::plan::{Disposition, Item, Plan, What};
 use crate::model::route::verp;
 use crate::model::{Reason, SpoolId};
 use crate::open::Opened;
+use crate::pki::KeyPair;
 use crate::relay::Content;
 use crate::seal::{Outer, Passed, Recipient, SealError, Sealing, list_signed};
-use crate::spool::{Message, Slot, Spool};
+use crate::spool::{Message, Slot, Spool, SpoolError};
 
 /// Makes the mails of one plan.
 pub(super) struct Copies {
@@ -86,10 +89,6 @@ impl Needs {
         }
         needs
     }
-
-    fn content(&self) -> bool {
-        self.sealed || self.clear || self.enclosed
-    }
 }
 
 impl Copies {
@@ -120,25 +119,24 @@ impl Copies {
         if needs.intact {
             copies.passed = Some(copies.intact().map_err(|error| copies.unmade(&error))?);
         }
-        if needs.content() {
-            let held;
-            let admitted;
-            let again;
-            let opened = match content {
-                Content::Admitted(content) => {
-                    admitted = content;
-                    admitted.opened()
-                }
-                Content::Held(content) => {
-                    held = content;
-                    held.opened()
-                }
-                Content::Received => {
-                    again = copies.reopen(now)?;
-                    &again
-                }
+        if needs.sealed || needs.clear {
+            let admitted = match content {
+                Content::Admitted(admitted) => admitted,
+                _ => copies.readmit(now)?,
             };
-            copies.fill(&needs, opened, states, now)?;
+            copies.fill(&needs, &admitted, states, now)?;
+        } else if needs.enclosed {
+            let held;
+            let again;
+            let opened = if let Content::Held(content) = content {
+                held = content;
+                held.opened()
+            } else {
+                again = copies.reopen(now)?;
+                &again
+            };
+            let whole = (opened.decrypted() == Some(true)).then(|| whole(opened));
+            copies.enclosure = whole;
         }
         Ok(copies)
     }
@@ -146,26 +144,33 @@ impl Copies {
     fn fill(
         &mut self,
         needs: &Needs,
-        opened: &Opened,
+        admitted: &Admitted,
         states: &[Slot],
         now: OffsetDateTime,
     ) -> Result<(), Pause> {
         if needs.sealed {
             self.recipients = self.readers(states, now);
-            let sealing = self.seal(opened);
+            let sealing = self.seal(admitted.opened());
             self.sealing = Some(sealing.map_err(|error| self.unmade(&error))?);
         }
         if needs.clear {
-            let passed = self.clear(opened);
+            let passed = self.clear(admitted.opened());
             self.passed = Some(passed.map_err(|error| self.unmade(&error))?);
-        }
-        if needs.enclosed && opened.decrypted() == Some(true) {
-            self.enclosure = Some(whole(opened));
         }
         Ok(())
     }
 
-    /// Opens the message again (contract decision 15).
+    /// Opens an admitted post again; the verdict of the plan holds (contract decision 15).
+    fn readmit(&self, now: OffsetDateTime) -> Result<Admitted, Pause> {
+        readmit(self.reopen(now)?, &self.plan).ok_or_else(|| {
+            Pause::Spool(SpoolError::Corrupt {
+                place: format!("{}.plan", self.message.id).into(),
+                problem: "the plan does not fit what the message holds".to_owned(),
+            })
+        })
+    }
+
+    /// Opens the message again.
     fn reopen(&self, now: OffsetDateTime) -> Result<Opened, Pause> {
         let keys = self.world.ring.pairs();
         let opened = open_message(&self.site, &self.world, &self.message.data, keys, now);
@@ -259,7 +264,7 @@ impl Copies {
         }
     }
 
-    fn signing_pair(&self) -> Option<&crate::pki::KeyPair> {
+    fn signing_pair(&self) -> Option<&KeyPair> {
         self.world
             .ring
             .signing()
@@ -351,7 +356,7 @@ impl Copies {
     fn unmade(&self, error: &SealError) -> Pause {
         debug!(spool = %self.message.id, seal = %error);
         let mut obstacle = self.world.keyless();
-        obstacle.problems.push(crate::config::Problem::error(
+        obstacle.problems.push(Problem::error(
             self.world.config.directory.list_toml(),
             format!("no copy can be made: {error}"),
             format!("listseal check {}", self.world.policy().address),

@@ -12,6 +12,8 @@
 //! * A trouble of ours leaves the message where it is; only what the message itself is can refuse
 //!   it (contract decision 3).
 
+use std::sync::{Arc, Mutex};
+
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 use time::OffsetDateTime;
@@ -23,9 +25,10 @@ use super::site::{Obstacle, Site, World, lock};
 use crate::authorize::{Earlier, Replay, Rules, authorize};
 use crate::config::Problem;
 use crate::mime::{Entity, sender};
-use crate::model::plan::{Disposition, Plan};
+use crate::model::plan::{Disposition, Item, Plan, What};
 use crate::model::route::Role;
 use crate::model::{Address, Reason, SpoolId};
+use crate::notice::Kind;
 use crate::open::{Context, Opened, open};
 use crate::pki::KeyPair;
 use crate::pki::Slot;
@@ -112,6 +115,10 @@ fn commit(
         expand = plan.items.len(),
         encrypted = plan.encrypted,
         authenticated = plan.authenticated,
+        binding = match &content {
+            Content::Admitted(post) => Some(post.binding().name()), // S21: warn
+            _ => None,
+        },
     );
     if plan.reason == Some(Reason::ScenarioError)
         && let Some(list) = &plan.list
@@ -172,13 +179,13 @@ fn keep(
     Ok(())
 }
 
-fn is_registered(item: &crate::model::plan::Item) -> bool {
-    let registered = crate::notice::Kind::Registered.name();
-    matches!(&item.what, crate::model::plan::What::Notice { kind, .. } if kind == registered)
+fn is_registered(item: &Item) -> bool {
+    let registered = Kind::Registered.name();
+    matches!(&item.what, What::Notice { kind, .. } if kind == registered)
 }
 
 /// What the replay store is to remember of a post.
-type Admission = (std::sync::Arc<std::sync::Mutex<ReplayStore>>, Vec<Key>);
+type Admission = (Arc<Mutex<ReplayStore>>, Vec<Key>);
 
 /// A message with its world, while it is judged.
 struct Hands<'a> {

@@ -184,11 +184,12 @@ impl Letters<'_> {
             .iter()
             .map(|one| pem::encode("CERTIFICATE", one.der()))
             .collect();
+        let bag = crate::cms::sign::certs_only(&all).map_err(SealError::from)?;
         let rendered = rendered
             .attach(&Attachment {
                 name: "certificate.p7c",
                 content_type: "application/pkcs7-mime; smime-type=certs-only",
-                bytes: &crate::cms::sign::certs_only(&all),
+                bytes: &bag,
             })
             .map_err(RenderError::from)?;
         let rendered = rendered

@@ -16,14 +16,15 @@ use tracing::warn;
 
 use crate::config::permission::RelayUser;
 use crate::config::{Problem, Problems, Settings};
-use crate::model::list::{ListPolicy, Revocation};
+use crate::model::list::{ContentCipher, ListPolicy, Revocation};
 use crate::model::plan::Plan;
 use crate::model::route::{Role, Route};
 use crate::model::{Address, Reason};
 use crate::notice::Templates;
+use crate::pki::Certificate;
 use crate::pki::path::Purpose;
 use crate::relay::{Belief, topic};
-use crate::seal::{cipher_for, usable};
+use crate::seal::{self, Recipient, cipher_for, usable};
 use crate::store::anchors::{Trust, TrustStore};
 use crate::store::certificates::CertificateStore;
 use crate::store::keys::{KeyRing, KeyStore};
@@ -238,7 +239,7 @@ impl Site {
         world: &World,
         address: &Address,
         now: OffsetDateTime,
-    ) -> Result<crate::pki::Certificate, Reason> {
+    ) -> Result<Certificate, Reason> {
         let stored = match self.certificates.encryption(address) {
             Ok(Some(stored)) => stored,
             Ok(None) => return Err(Reason::NoCertificate),
@@ -266,9 +267,9 @@ impl Site {
         world: &World,
         address: &Address,
         now: OffsetDateTime,
-    ) -> Result<(crate::seal::Recipient, crate::model::list::ContentCipher), Reason> {
+    ) -> Result<(Recipient, ContentCipher), Reason> {
         let certificate = self.certificate(world, address, now)?;
-        let recipient = crate::seal::recipient(&certificate, now)?;
+        let recipient = seal::recipient(&certificate, now)?;
         let capabilities = self.certificates.capabilities(address);
         let cipher = cipher_for(&world.config.policy, capabilities.as_deref())?;
         Ok((recipient, cipher))

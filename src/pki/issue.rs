@@ -11,14 +11,26 @@
 //! RFC 5280, RFC 2986 (requests), RFC 8550.
 
 use ::time::OffsetDateTime;
+use der::asn1::{Any, BitString, Ia5String, OctetString};
+use der::{Decode as _, Encode, Sequence, Tag};
 use rand_core::CryptoRng;
+use x509_cert::attr::{AttributeTypeAndValue, Attributes};
+use x509_cert::ext::pkix::name::{GeneralName, OtherName};
+use x509_cert::ext::pkix::{
+    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages,
+    SubjectAltName, SubjectKeyIdentifier,
+};
+use x509_cert::ext::{Extension, Extensions, ToExtension as _};
+use x509_cert::name::{Name, RdnSequence, RelativeDistinguishedName};
+use x509_cert::request::{CertReqInfo, ExtensionReq};
+use x509_cert::serial_number::SerialNumber;
+use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
+use x509_cert::time::Validity;
 
 use crate::asn1::oid::{self, Oid};
-use crate::asn1::reader::tag;
-use crate::asn1::writer;
 use crate::model::Address;
 use crate::pki::certificate::{Certificate, CertificateError};
-use crate::pki::extension::KeyUsage;
+use crate::pki::extension;
 use crate::pki::key::{KeyError, PrivateKey};
 use crate::pki::public_key::PublicKey;
 use crate::pki::time as asn1_time;
@@ -44,7 +56,7 @@ pub enum Role {
     /// To issue certificates and CRLs.
     Authority {
         /// How many authorities may follow below.
-        path_len: Option<u64>,
+        path_len: Option<u8>,
     },
     /// For mail.
     User {
@@ -67,6 +79,9 @@ pub enum IssueError {
     /// The end does not lie after the begin.
     #[error("the validity ends before it begins")]
     Validity,
+    /// It cannot be encoded.
+    #[error("the certificate cannot be written: {0}")]
+    Asn1(#[from] der::Error),
     /// What was written does not read back.
     #[error("the certificate {0}")]
     Written(#[from] CertificateError),
@@ -82,9 +97,9 @@ pub fn self_signed(
     key: &PrivateKey,
     rng: &mut dyn CryptoRng,
 ) -> Result<Certificate, IssueError> {
-    let name = name(contents.common_name);
+    let name = Any::encode_from(&name(contents.common_name)?)?;
     let id = key.public_key().key_id();
-    build(contents, key.public_key(), &name, &id, key, rng)
+    build(contents, key.public_key(), name, &id, key, rng)
 }
 
 /// Makes a certificate for `subject_key`, signed by an authority.
@@ -102,7 +117,7 @@ pub fn issue(
     let id = issuer
         .subject_key_id()
         .map_or_else(|| issuer_key.public_key().key_id(), <[u8]>::to_vec);
-    let name = issuer.subject_der();
+    let name = Any::from_der(issuer.subject_der())?;
     build(contents, subject_key, name, &id, issuer_key, rng)
 }
 
@@ -116,27 +131,49 @@ pub fn csr(
     addresses: &[Address],
     key: &PrivateKey,
 ) -> Result<Vec<u8>, IssueError> {
-    let extensions = match alternative_names(addresses) {
-        Some(names) => {
-            let list = writer::sequence(&[&extension(&oid::SUBJECT_ALT_NAME, false, &names)]);
-            let values = writer::set_of(&[&list]);
-            writer::sequence(&[&writer::oid(&EXTENSION_REQUEST), &values])
-        }
-        None => Vec::new(),
+    let subject = name(common_name)?;
+    let mut attributes = Attributes::new();
+    if let Some(names) = alternative_names(addresses)? {
+        let extension = (&names).to_extension(&subject, &[])?;
+        attributes.insert(ExtensionReq(vec![extension]).try_into()?)?;
+    }
+    let info = CertReqInfo {
+        version: x509_cert::request::Version::V1,
+        subject,
+        public_key: SubjectPublicKeyInfoOwned::from_der(&key.public_key().spki_der())?,
+        attributes,
     };
-    let info = writer::sequence(&[
-        &writer::small_uint(0),
-        &name(common_name),
-        &key.public_key().spki_der(),
-        &writer::element(tag::context(0), &[&extensions]),
-    ]);
-    signed(&info, key)
+    signed(info, key)
+}
+
+/// TBSCertificate of RFC 5280 section 4.1; the issuer's name is kept as it stands in his own
+/// certificate, byte for byte.
+#[derive(Sequence)]
+struct Unsigned {
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
+    version: u8,
+    serial_number: SerialNumber,
+    signature: AlgorithmIdentifierOwned,
+    issuer: Any,
+    validity: Validity,
+    subject: Name,
+    subject_public_key_info: SubjectPublicKeyInfoOwned,
+    #[asn1(context_specific = "3", tag_mode = "EXPLICIT")]
+    extensions: Extensions,
+}
+
+/// What certificates and requests are alike: something, and a signature over it.
+#[derive(Sequence)]
+struct Signed {
+    body: Any,
+    algorithm: AlgorithmIdentifierOwned,
+    signature: BitString,
 }
 
 fn build(
     contents: &Contents<'_>,
     subject_key: &PublicKey,
-    issuer_name: &[u8],
+    issuer: Any,
     issuer_key_id: &[u8],
     issuer_key: &PrivateKey,
     rng: &mut dyn CryptoRng,
@@ -144,154 +181,135 @@ fn build(
     if contents.not_after <= contents.not_before {
         return Err(IssueError::Validity);
     }
-    let extensions = extensions(contents, subject_key, issuer_key_id)?;
+    let subject = name(contents.common_name)?;
     // The algorithm stands inside what is signed, so a first signature tells it.
     let (algorithm, _, _) = issuer_key.sign(&[])?;
-    let tbs = writer::sequence(&[
-        &writer::element(tag::context(0), &[&writer::small_uint(2)]),
-        &serial(rng),
-        &algorithm,
-        issuer_name,
-        &writer::sequence(&[
-            &asn1_time::write(contents.not_before),
-            &asn1_time::write(contents.not_after),
-        ]),
-        &name(contents.common_name),
-        &subject_key.spki_der(),
-        &writer::element(tag::context(3), &[&extensions]),
-    ]);
-    let der = signed(&tbs, issuer_key)?;
-    Ok(Certificate::from_der(&der)?)
+    let body = Unsigned {
+        version: 2,
+        serial_number: serial(rng)?,
+        signature: AlgorithmIdentifierOwned::from_der(&algorithm)?,
+        issuer,
+        validity: Validity::new(
+            asn1_time::write(contents.not_before)?,
+            asn1_time::write(contents.not_after)?,
+        ),
+        extensions: extensions(contents, &subject, subject_key, issuer_key_id)?,
+        subject,
+        subject_public_key_info: SubjectPublicKeyInfoOwned::from_der(&subject_key.spki_der())?,
+    };
+    Ok(Certificate::from_der(&signed(body, issuer_key)?)?)
 }
 
-fn signed(body: &[u8], key: &PrivateKey) -> Result<Vec<u8>, IssueError> {
-    let (algorithm, _, value) = key.sign(body)?;
-    Ok(writer::sequence(&[
-        body,
-        &algorithm,
-        &writer::bit_string(&value),
-    ]))
+fn signed(body: impl Encode, key: &PrivateKey) -> Result<Vec<u8>, IssueError> {
+    let body = body.to_der()?;
+    let (algorithm, _, value) = key.sign(&body)?;
+    let signed = Signed {
+        body: Any::from_der(&body)?,
+        algorithm: AlgorithmIdentifierOwned::from_der(&algorithm)?,
+        signature: BitString::from_bytes(&value)?,
+    };
+    Ok(signed.to_der()?)
 }
 
-fn serial(rng: &mut dyn CryptoRng) -> Vec<u8> {
+fn serial(rng: &mut dyn CryptoRng) -> Result<SerialNumber, der::Error> {
     let mut octets = [0; 16];
     rng.fill_bytes(&mut octets);
     if let Some(first) = octets.first_mut() {
         // Positive, and always of the same length.
         *first = (*first & 0x7f) | 0x40;
     }
-    writer::element(tag::INTEGER, &[&octets])
+    SerialNumber::new(&octets)
 }
 
-fn name(common_name: &str) -> Vec<u8> {
+fn name(common_name: &str) -> Result<Name, der::Error> {
     let text: String = common_name.chars().take(MAX_COMMON_NAME).collect();
-    let value = writer::element(tag::UTF8_STRING, &[text.as_bytes()]);
-    let pair = writer::sequence(&[&writer::oid(&COMMON_NAME), &value]);
-    writer::sequence(&[&writer::set_of(&[&pair])])
+    let pair = AttributeTypeAndValue {
+        oid: COMMON_NAME,
+        value: Any::new(Tag::Utf8String, text.into_bytes())?,
+    };
+    let part = RelativeDistinguishedName::try_from(vec![pair])?;
+    Ok(Name::hazmat_from_rdn_sequence(RdnSequence::from(vec![
+        part,
+    ])))
 }
 
 fn extensions(
     contents: &Contents<'_>,
+    subject: &Name,
     subject_key: &PublicKey,
     issuer_key_id: &[u8],
-) -> Result<Vec<u8>, IssueError> {
-    let mut list = vec![
-        extension(
-            &oid::BASIC_CONSTRAINTS,
-            true,
-            &basic_constraints(contents.role),
-        ),
-        extension(
-            &oid::KEY_USAGE,
-            true,
-            &key_usage(contents.role, subject_key)?,
-        ),
+) -> Result<Extensions, IssueError> {
+    let (ca, path_len_constraint) = match contents.role {
+        Role::Authority { path_len } => (true, path_len),
+        Role::User { .. } => (false, None),
+    };
+    let constraints = BasicConstraints {
+        ca,
+        path_len_constraint,
+    };
+    let usage = key_usage(contents.role, subject_key)?;
+    let subject_id = SubjectKeyIdentifier(OctetString::new(subject_key.key_id())?);
+    let authority_id = AuthorityKeyIdentifier {
+        key_identifier: Some(OctetString::new(issuer_key_id)?),
+        ..AuthorityKeyIdentifier::default()
+    };
+    let mut list: Vec<Extension> = vec![
+        (&constraints).to_extension(subject, &[])?,
+        (&usage).to_extension(subject, &[])?,
+        (&subject_id).to_extension(subject, &[])?,
+        (&authority_id).to_extension(subject, &[])?,
     ];
-    if let Role::User { .. } = contents.role {
-        let purposes = writer::sequence(&[&writer::oid(&oid::EMAIL_PROTECTION)]);
-        list.push(extension(&oid::EXTENDED_KEY_USAGE, false, &purposes));
+    if !ca {
+        let purposes = ExtendedKeyUsage(vec![oid::EMAIL_PROTECTION]);
+        list.push((&purposes).to_extension(subject, &[])?);
     }
-    if let Some(names) = alternative_names(contents.addresses) {
-        list.push(extension(&oid::SUBJECT_ALT_NAME, false, &names));
+    if let Some(names) = alternative_names(contents.addresses)? {
+        list.push((&names).to_extension(subject, &[])?);
     }
-    let subject_id = writer::octet_string(&subject_key.key_id());
-    list.push(extension(&oid::SUBJECT_KEY_ID, false, &subject_id));
-    let authority = writer::element(tag::context_primitive(0), &[issuer_key_id]);
-    let authority = writer::sequence(&[&authority]);
-    list.push(extension(&oid::AUTHORITY_KEY_ID, false, &authority));
-    let parts: Vec<&[u8]> = list.iter().map(Vec::as_slice).collect();
-    Ok(writer::sequence(&parts))
+    Ok(list)
 }
 
-fn extension(oid: &Oid, critical: bool, value: &[u8]) -> Vec<u8> {
-    // DER leaves the default, FALSE, out.
-    let flag = if critical {
-        writer::element(tag::BOOLEAN, &[&[0xff]])
-    } else {
-        Vec::new()
-    };
-    writer::sequence(&[&writer::oid(oid), &flag, &writer::octet_string(value)])
-}
-
-fn basic_constraints(role: Role) -> Vec<u8> {
-    let yes = writer::element(tag::BOOLEAN, &[&[0xff]]);
-    match role {
-        Role::User { .. } => writer::sequence(&[]),
-        Role::Authority { path_len: None } => writer::sequence(&[&yes]),
-        Role::Authority {
-            path_len: Some(limit),
-        } => writer::sequence(&[&yes, &writer::small_uint(limit)]),
-    }
-}
-
-fn key_usage(role: Role, key: &PublicKey) -> Result<Vec<u8>, IssueError> {
+fn key_usage(role: Role, key: &PublicKey) -> Result<KeyUsage, IssueError> {
     let cannot = || IssueError::Role(key.name());
-    let bits = match role {
-        Role::Authority { .. } => KeyUsage::KEY_CERT_SIGN.with(KeyUsage::CRL_SIGN),
-        Role::User { sign, encrypt } => {
-            let mut bits = KeyUsage::NONE;
-            if sign {
-                if !key.can_verify() {
-                    return Err(cannot());
-                }
-                bits = bits.with(KeyUsage::DIGITAL_SIGNATURE);
-            }
-            if encrypt {
-                bits = bits.with(key.encryption_usage().ok_or_else(cannot)?);
-            }
-            bits
-        }
+    let Role::User { sign, encrypt } = role else {
+        return Ok(KeyUsage(KeyUsages::KeyCertSign | KeyUsages::CRLSign));
     };
-    let octet = bits.bits();
-    // DER: the trailing zero bits of a named bit list are left out.
-    let unused = u8::try_from(octet.trailing_zeros()).unwrap_or(0).min(7);
-    Ok(match octet {
-        0 => writer::element(tag::BIT_STRING, &[&[0]]),
-        _ => writer::element(tag::BIT_STRING, &[&[unused, octet]]),
-    })
+    let mut usage = KeyUsage(None.into());
+    if sign {
+        if !key.can_verify() {
+            return Err(cannot());
+        }
+        usage.0 |= KeyUsages::DigitalSignature;
+    }
+    if encrypt {
+        let needed = key.encryption_usage().ok_or_else(cannot)?;
+        usage.0 |= if needed == extension::KeyUsage::KEY_AGREEMENT {
+            KeyUsages::KeyAgreement
+        } else {
+            KeyUsages::KeyEncipherment
+        };
+    }
+    Ok(usage)
 }
 
-fn alternative_names(addresses: &[Address]) -> Option<Vec<u8>> {
-    let names: Vec<Vec<u8>> = addresses.iter().map(alternative_name).collect();
-    let parts: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
-    (!parts.is_empty()).then(|| writer::sequence(&parts))
+fn alternative_names(addresses: &[Address]) -> Result<Option<SubjectAltName>, der::Error> {
+    let names = addresses.iter().map(alternative_name);
+    let names = names.collect::<Result<Vec<_>, _>>()?;
+    Ok((!names.is_empty()).then_some(SubjectAltName(names)))
 }
 
-fn alternative_name(address: &Address) -> Vec<u8> {
+fn alternative_name(address: &Address) -> Result<GeneralName, der::Error> {
     let text = address.to_string();
     if text.is_ascii() {
-        return writer::element(tag::context_primitive(1), &[text.as_bytes()]);
+        return Ok(GeneralName::Rfc822Name(Ia5String::new(&text)?));
     }
-    let mailbox = writer::element(tag::UTF8_STRING, &[text.as_bytes()]);
-    let value = writer::element(tag::context(0), &[&mailbox]);
-    writer::element(
-        tag::context(0),
-        &[&writer::oid(&oid::SMTP_UTF8_MAILBOX), &value],
-    )
+    Ok(GeneralName::OtherName(OtherName {
+        type_id: oid::SMTP_UTF8_MAILBOX,
+        value: Any::new(Tag::Utf8String, text.into_bytes())?,
+    }))
 }
 
 const COMMON_NAME: Oid = Oid::new_unwrap("2.5.4.3");
-const EXTENSION_REQUEST: Oid = Oid::new_unwrap("1.2.840.113549.1.9.14");
 /// ub-common-name.
 const MAX_COMMON_NAME: usize = 64;
 

@@ -4,10 +4,13 @@
 //!
 //! RFC 5280 section 4.1.2.5.
 
+use std::time::Duration;
+
+use der::DateTime;
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time};
 
 use crate::asn1::reader::tag;
-use crate::asn1::{Asn1Error, Tlv, writer};
+use crate::asn1::{Asn1Error, Tlv};
 
 /// Returns the moment that a UTCTime or GeneralizedTime names; years before 1970 are fine.
 ///
@@ -45,49 +48,50 @@ pub fn read(tlv: &Tlv) -> Result<OffsetDateTime, Asn1Error> {
     Ok(PrimitiveDateTime::new(date, time).assume_utc())
 }
 
-/// Returns `at`, cut to seconds, as UTCTime from 1950 to 2049 and as GeneralizedTime otherwise.
-#[must_use]
-pub fn write(at: OffsetDateTime) -> Vec<u8> {
-    let at = at.to_offset(time::UtcOffset::UTC);
-    let rest = format!(
-        "{:02}{:02}{:02}{:02}{:02}Z",
-        u8::from(at.month()),
-        at.day(),
-        at.hour(),
-        at.minute(),
-        at.second()
-    );
-    let year = at.year();
-    if (1950..2050).contains(&year) {
-        let text = format!("{:02}{rest}", year.rem_euclid(100));
-        writer::element(tag::UTC_TIME, &[text.as_bytes()])
-    } else {
-        let text = format!("{:04}{rest}", year.clamp(0, 9999));
-        writer::element(tag::GENERALIZED_TIME, &[text.as_bytes()])
-    }
+/// Returns `at`, cut to seconds, as UTCTime up to 2049 and as GeneralizedTime from then on.
+///
+/// # Errors
+///
+/// It lies before 1970 or after 9999: nothing made here does.
+pub fn write(at: OffsetDateTime) -> Result<x509_cert::time::Time, der::Error> {
+    let seconds = u64::try_from(at.unix_timestamp()).map_err(|_| der::ErrorKind::DateTime)?;
+    let at = DateTime::from_unix_duration(Duration::from_secs(seconds))?;
+    Ok(at.into())
 }
 
 #[cfg(test)]
 mod tests {
+    use der::Encode as _;
     use time::macros::datetime;
 
     use super::*;
-    use crate::asn1::Reader;
+    use crate::asn1::{Reader, writer};
 
     #[test]
     fn both_forms_are_read_and_written() {
         for at in [
-            datetime!(1949-12-31 23:59:59 UTC),
-            datetime!(1950-01-01 0:00 UTC),
-            datetime!(1969-07-20 20:17:40 UTC),
+            datetime!(1970-01-01 0:00 UTC),
             datetime!(2049-12-31 23:59:59 UTC),
             datetime!(2050-01-01 0:00 UTC),
             datetime!(9999-12-31 23:59:59 UTC),
         ] {
-            let der = write(at);
+            let der = write(at).unwrap().to_der().unwrap();
             let tlv = Reader::new(&der).read().unwrap();
             assert_eq!(read(&tlv), Ok(at));
         }
+    }
+
+    #[test]
+    fn years_of_two_digits_turn_at_1950() {
+        for (text, at) in [
+            ("491231235959Z", datetime!(2049-12-31 23:59:59 UTC)),
+            ("500101000000Z", datetime!(1950-01-01 0:00 UTC)),
+            ("690720201740Z", datetime!(1969-07-20 20:17:40 UTC)),
+        ] {
+            let der = writer::element(tag::UTC_TIME, &[text.as_bytes()]);
+            assert_eq!(read(&Reader::new(&der).read().unwrap()), Ok(at));
+        }
+        assert!(write(datetime!(1969-07-20 20:17:40 UTC)).is_err());
     }
 
     #[test]

@@ -301,3 +301,6 @@ pub fn topic(item: &Item, authenticated: bool) -> Option<String> {
         _ => Some(format!("{kind}/{}", fact(Variable::Reason))),
     }
 }
+
+#[cfg(test)]
+mod tests;

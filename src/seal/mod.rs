@@ -38,9 +38,9 @@ pub use recipient::{cipher_for, recipient, usable};
 pub use sealing::{Sealed, Sealing, seal_entity};
 pub use signed::{certificates_part, list_signed, multipart_signed};
 
+use crate::cms::sign::SignError;
 use crate::cms::write::WriteError as CmsWriteError;
 use crate::mime::write::WriteError as HeaderError;
-use crate::pki::KeyError;
 
 /// Why a copy cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +55,6 @@ pub enum SealError {
     #[error(transparent)]
     Header(#[from] HeaderError),
     /// The list's key cannot sign.
-    #[error("the list's private key {0}")]
-    Key(#[from] KeyError),
+    #[error(transparent)]
+    Sign(#[from] SignError),
 }

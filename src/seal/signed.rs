@@ -20,7 +20,7 @@ use crate::pki::{Certificate, Digest, KeyPair};
 ///
 /// # Errors
 ///
-/// [`SealError::Key`] when the key cannot sign.
+/// [`SealError::Sign`] when the key cannot sign.
 pub fn multipart_signed(
     entity: &[u8],
     pair: &KeyPair,
@@ -59,7 +59,7 @@ pub fn multipart_signed(
 ///
 /// # Errors
 ///
-/// [`SealError::Key`] when the key cannot sign.
+/// [`SealError::Sign`] when the key cannot sign.
 pub fn list_signed(
     entity: &[u8],
     pair: &KeyPair,
@@ -101,7 +101,8 @@ pub fn certificates_part(
             "Content-Disposition",
             &format!("attachment; filename=\"{name}\""),
         )?;
-    Ok(header.with_body(&base64_lines(&certs_only(certificates))))
+    let bag = certs_only(certificates)?;
+    Ok(header.with_body(&base64_lines(&bag)))
 }
 
 /// Joins parts; the line break in front of a delimiter is not part of the part before it.

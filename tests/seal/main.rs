@@ -15,6 +15,7 @@
 
 mod lab;
 mod signed;
+mod strict;
 
 use std::collections::BTreeSet;
 use std::process::Command;

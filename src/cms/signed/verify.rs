@@ -15,13 +15,14 @@ use super::{Signed, Signer};
 use crate::asn1::reader::tag;
 use crate::asn1::{Tlv, oid};
 use crate::cms::algorithms::{SIGNATURE_NAMES, dotted};
-use crate::cms::attributes::{Attributes, instant, is_set_of_attributes};
+use crate::cms::attributes::{Attributes, is_set_of_attributes};
 use crate::cms::content_info::ContentKind;
 use crate::cms::recipient::CertificateId;
 use crate::model::Reason;
 use crate::model::list::Legacy;
 use crate::pki::certificate::Certificate;
 use crate::pki::signature::{Digest, SignatureAlgorithm, SignatureError, verify};
+use crate::pki::time as asn1_time;
 
 /// What is known of one signer after the check.
 #[derive(Clone)]
@@ -109,7 +110,7 @@ impl<'a> Signed<'a> {
             signature: signer.algorithm.name(SIGNATURE_NAMES),
             signing_time: known
                 .and_then(|a| a.single(&oid::SIGNING_TIME))
-                .and_then(|t| instant(&t)),
+                .and_then(|t| asn1_time::read(&t).ok()),
             capabilities: known
                 .and_then(|a| a.single(&oid::SMIME_CAPABILITIES))
                 .map(|t| t.raw.to_vec()),

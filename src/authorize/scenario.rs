@@ -97,7 +97,7 @@ pub enum Deciders {
 
 /// A scenario that cannot be used; the list denies until it is mended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}, line {line}: {problem}")]
+#[error("{file}:{line}: {problem}")]
 pub struct ScenarioError {
     /// The file as given to [`Scenario::parse`].
     pub file: String,

@@ -47,7 +47,7 @@ pub type Loader =
 
 /// A template that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}, line {line}: {problem}")]
+#[error("{file}:{line}: {problem}")]
 pub struct TemplateError {
     /// The file, or the name of a built-in template.
     pub file: String,

@@ -4,6 +4,8 @@
 //! Understands a filter, `--exact`, `--skip`, `--list` and `--test-threads`; ignores the options
 //! that only change the looks. Cases run on two threads.
 
+#![allow(clippy::print_stdout, reason = "a harness prints its results")]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,6 +1,7 @@
 //! A whole site in a scratch directory, and the program run on it as an MTA and people run it.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -13,6 +14,9 @@ use super::lab::{DOMAIN, lab};
 pub struct Site {
     dir: tempfile::TempDir,
     log: Mutex<String>,
+    program: PathBuf,
+    /// Another user than that of the tests, and its group.
+    user: Option<(u32, u32)>,
 }
 
 /// How a command ended.
@@ -52,12 +56,48 @@ impl Site {
         let site = Self {
             dir: tempfile::Builder::new().prefix("site").tempdir().unwrap(),
             log: Mutex::default(),
+            program: PathBuf::from(env!("CARGO_BIN_EXE_listseal")),
+            user: None,
         };
         site.configure(OUTBOX, "");
         site.revoke(&[]);
         site.copy(&lab().trusted(), "ca.pem", 0o644);
         site.key(&format!("lists/{DOMAIN}/_site"), "", "listseal");
         site
+    }
+
+    /// Gives the whole site, with a copy of the program, to another user, which needs root.
+    /// Commands run as that user from now on.
+    pub fn give_to(&mut self, user: &str) {
+        let id = |option: &str| {
+            let said = Command::new("id").args([option, user]).output().unwrap();
+            let text = String::from_utf8(said.stdout).unwrap();
+            text.trim()
+                .parse()
+                .unwrap_or_else(|_| panic!("there is no user {user}: {:?}", said.stderr))
+        };
+        self.user = Some((id("-u"), id("-g")));
+        // The tree of the tests may lie where nobody else can look.
+        self.copy(&self.program, "listseal", 0o755);
+        self.program = self.path("listseal");
+        self.own("");
+    }
+
+    /// Gives what lies at `name` to the user of the site.
+    pub fn own(&self, name: &str) {
+        let (uid, gid) = self.user.unwrap();
+        let mut open = vec![self.path(name)];
+        while let Some(path) = open.pop() {
+            std::os::unix::fs::lchown(&path, Some(uid), Some(gid)).unwrap();
+            if path.is_dir() && !path.is_symlink() {
+                open.extend(std::fs::read_dir(&path).unwrap().map(|e| e.unwrap().path()));
+            }
+        }
+    }
+
+    /// The program of this site.
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// Writes `listseal.toml`: where mail goes ([`OUTBOX`] or an URL), and `more` at its end.
@@ -123,6 +163,16 @@ impl Site {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
     }
 
+    /// Removes a file, or a directory with all that is in it.
+    pub fn remove(&self, name: &str) {
+        let path = self.path(name);
+        if path.is_dir() && !path.is_symlink() {
+            std::fs::remove_dir_all(&path).unwrap();
+        } else {
+            std::fs::remove_file(&path).unwrap();
+        }
+    }
+
     pub fn copy(&self, from: &Path, to: &str, mode: u32) {
         self.write_with_mode(to, std::fs::read(from).unwrap(), mode);
     }
@@ -139,9 +189,13 @@ impl Site {
 
     /// Runs a command of the program on this site; one that hangs is ended after two minutes.
     pub fn command(&self, words: &[&str], input: &[u8]) -> Ended {
-        let mut child = Command::new("timeout")
+        let mut command = Command::new("timeout");
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        let mut child = command
             .arg("120")
-            .arg(env!("CARGO_BIN_EXE_listseal"))
+            .arg(&self.program)
             .arg("--config")
             .arg(self.path("listseal.toml"))
             .args(words)

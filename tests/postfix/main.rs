@@ -1,0 +1,216 @@
+//! Listseal behind a real Postfix, set up with the snippets of `etc/postfix/`: mail goes in through
+//! the pipe or the aliases, and copies come back to the members' mailboxes.
+//!
+//! Needs root and Debian's `postfix`; each test runs an instance of its own in a scratch directory.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+// Tests read and write files.
+#![allow(clippy::disallowed_methods)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod instance;
+mod world;
+
+use common::foreign::Reader;
+use common::lab::lab;
+use common::mail::Parsed;
+use instance::MEMBERS;
+use world::{World, post};
+
+/// The text inside what Alice writes.
+const LUNCH: &str = "Lunch is at noon in the garden, and this line is not for the postman.";
+
+#[test]
+fn sealed_copies_come_back_to_the_mailboxes_of_the_members() {
+    let world = World::pipe("", &["alice", "bob", "carol"]);
+    let mail = post(&["sign alice-elsewhere", "encrypt team"], LUNCH);
+    world
+        .postfix
+        .sendmail(&member("alice"), "team@example.org", &mail);
+    world.taken(1);
+    world.work();
+    for name in ["alice", "bob"] {
+        let mails = world.postfix.mailbox(name, 1);
+        let who = lab().identity(&format!("{name}-elsewhere"));
+        let opened = Reader::new().open(&mails[0], &who).unwrap();
+        assert_eq!(opened.recipients, 1);
+        let inside = Reader::new()
+            .verify(&opened.inside, &lab().identity("alice-elsewhere"))
+            .unwrap();
+        assert!(String::from_utf8(inside).unwrap().contains(LUNCH));
+        let head = Parsed::of(&mails[0]);
+        // What Postfix made of the envelope.
+        assert_eq!(
+            head.value("Return-Path").unwrap(),
+            format!("<team-bounces+{name}={MEMBERS}@example.org>")
+        );
+        assert_eq!(
+            head.value("List-Id")
+                .map(|id| id.contains("team.example.org")),
+            Some(true)
+        );
+    }
+    // Carol has no certificate and is told so, without a word of the post.
+    let notice = world.postfix.mailbox("carol", 1).remove(0);
+    assert_eq!(Parsed::of(&notice).value("Return-Path").unwrap(), "<>");
+    let notice = String::from_utf8(notice).unwrap();
+    assert!(!notice.contains("noon"), "{notice}");
+    assert!(notice.contains("certificate"), "{notice}");
+    world.nothing_lost();
+}
+
+#[test]
+fn what_cannot_be_taken_comes_back_with_the_reason() {
+    let world = World::pipe("[intake]\nmax_size = \"64 KiB\"\n", &["alice"]);
+    // No list; Postfix has not heard of it yet.
+    world.site.remove("lists/example.org/team");
+    let small = post(&[], LUNCH);
+    world
+        .postfix
+        .sendmail(&member("alice"), "team@example.org", &small);
+    let bounce = world.postfix.mailbox("alice", 1).remove(0);
+    let bounce = String::from_utf8(bounce).unwrap();
+    assert!(
+        bounce.contains("there is no list with the address team@example.org"),
+        "{bounce}"
+    );
+    assert!(bounce.contains("Status: 5.1.1"), "{bounce}");
+    // Too large for Listseal, not for Postfix.
+    let large = post(&[&format!("fill {}", 65 << 10)], LUNCH);
+    world
+        .postfix
+        .sendmail(&member("alice"), "listseal@example.org", &large);
+    let bounce = world.postfix.mailbox("alice", 2);
+    let bounce = bounce
+        .into_iter()
+        .find(|one| common::mail::find(one, b"the message is larger").is_some());
+    let bounce = bounce.unwrap();
+    let bounce = String::from_utf8(bounce).unwrap();
+    assert!(
+        bounce.contains("the message is larger than the 65536 bytes"),
+        "{bounce}"
+    );
+    assert!(bounce.contains("Status: 5.3.4"), "{bounce}");
+    world.taken(0);
+    // And what is no address of a list is refused while the sender is still there.
+    let said = world.say(&[
+        "EHLO client.example",
+        "MAIL FROM:<alice@elsewhere.example>",
+        "RCPT TO:<teamwork@example.org>",
+        "QUIT",
+    ]);
+    assert!(said[3].starts_with("550 5.1.1"), "{said:?}");
+}
+
+#[test]
+fn local_trouble_keeps_mail_in_the_queue_until_it_is_mended() {
+    let world = World::pipe("", &["alice", "bob"]);
+    let good = std::fs::read_to_string(world.site.path("listseal.toml")).unwrap();
+    let spoilt = good.replace("[trust]", "[trust]\ncaflie = \"ca.pem\"");
+    for (what, spoil, said) in [
+        ("listseal.toml", spoilt.as_str(), "unknown key"),
+        ("spool", "", "Not a directory"),
+    ] {
+        let place = world.site.path(what);
+        let aside = world.site.path("aside");
+        std::fs::rename(&place, &aside).unwrap();
+        world.site.write(what, spoil);
+        let mail = post(&["sign alice-elsewhere"], &format!("{LUNCH} {what}"));
+        world
+            .postfix
+            .sendmail(&member("alice"), "team@example.org", &mail);
+        world.postfix.until("a deferred mail", || {
+            world
+                .postfix
+                .queue()
+                .iter()
+                .any(|row| row["queue_name"] == "deferred")
+        });
+        let queue = world.postfix.queue();
+        let reason = queue[0]["recipients"][0]["delay_reason"].as_str().unwrap();
+        assert!(reason.contains(said), "{what}: {reason}");
+        assert!(reason.contains(what), "{what} is not named: {reason}");
+        std::fs::remove_file(&place).unwrap();
+        std::fs::rename(&aside, &place).unwrap();
+        world.postfix.flush();
+        world.postfix.settle();
+    }
+    world.taken(2);
+    world.work();
+    assert_eq!(world.postfix.mailbox("bob", 2).len(), 2);
+    world.nothing_lost();
+}
+
+#[test]
+fn bounce_of_a_copy_reaches_the_list_with_an_empty_sender() {
+    let world = World::pipe("", &["alice", "gone"]);
+    world.site.certificate("gone-elsewhere", None);
+    world.site.own("");
+    let mail = post(&["sign alice-elsewhere", "encrypt team"], LUNCH);
+    world
+        .postfix
+        .sendmail(&member("alice"), "team@example.org", &mail);
+    world.taken(1);
+    world.work();
+    // It may have come back while the daemon still worked.
+    world.work();
+    // Alice's copy arrives; the other one comes back, and only the owner hears of it.
+    world.postfix.mailbox("alice", 1);
+    let bounce = world.postfix.mailbox("olga", 1).remove(0);
+    assert_eq!(Parsed::of(&bounce).value("Return-Path").unwrap(), "<>");
+    let to = format!("team-bounces+gone={MEMBERS}@example.org");
+    let bounce = String::from_utf8(bounce).unwrap();
+    assert!(bounce.contains(&format!("To: {to}")), "{bounce}");
+
+    world.postfix.sendmail("", &to, &post(&[], LUNCH));
+    world.taken(1);
+    let row = world.site.json(&["spool", "ls", "--json"]);
+    assert_eq!(row[0]["sender"], "", "{row}");
+    assert_eq!(row[0]["list"], to, "{row}");
+    world.work();
+    assert_eq!(world.postfix.mailbox("alice", 1).len(), 1);
+    world.nothing_lost();
+}
+
+#[test]
+fn aliases_hand_mail_in_as_the_owner_of_their_file() {
+    let world = World::aliases(&["alice", "bob"]);
+    let mail = post(&["sign alice-elsewhere", "encrypt team"], LUNCH);
+    world
+        .postfix
+        .sendmail(&member("alice"), "team@example.org", &mail);
+    world.taken(1);
+    let to = format!("team-bounces+bob={MEMBERS}@example.org");
+    world.postfix.sendmail("", &to, &post(&[], LUNCH));
+    world.taken(2);
+    let rows = world.site.json(&["spool", "ls", "--json"]);
+    let rows: Vec<(&str, &str)> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| {
+            (
+                row["sender"].as_str().unwrap(),
+                row["list"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert!(
+        rows.contains(&(member("alice").as_str(), "team@example.org")),
+        "{rows:?}"
+    );
+    assert!(rows.contains(&("", to.as_str())), "{rows:?}");
+    world.work();
+    for name in ["alice", "bob"] {
+        let mails = world.postfix.mailbox(name, 1);
+        let who = lab().identity(&format!("{name}-elsewhere"));
+        let opened = Reader::new().open(&mails[0], &who).unwrap();
+        assert!(String::from_utf8_lossy(&opened.inside).contains(LUNCH));
+    }
+    world.nothing_lost();
+}
+
+fn member(name: &str) -> String {
+    format!("{name}@{MEMBERS}")
+}

@@ -1,0 +1,211 @@
+//! The daemon as systemd and people see it: quick, quiet when idle, alone on its spool, orderly when
+//! told to stop.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_methods)]
+
+mod common;
+
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::site::Site;
+
+/// A running daemon, killed when the test ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Running {
+    fn start(site: &Site, environment: &[(&str, &str)]) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_listseal"))
+            .arg("--config")
+            .arg(site.path("listseal.toml"))
+            .arg("run")
+            .env_remove("CREDENTIALS_DIRECTORY")
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.0.id().to_string();
+        let kill = Command::new("kill").args([name, &pid]).status();
+        assert!(kill.unwrap().success());
+    }
+
+    /// Waits for the end and returns the exit code.
+    fn end(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + Duration::from_secs(40);
+        while Instant::now() < deadline {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("the daemon does not stop");
+    }
+
+    /// Processor time used so far.
+    fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
+        let behind_name = stat.rsplit_once(") ").unwrap().1;
+        let fields: Vec<&str> = behind_name.split(' ').collect();
+        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        Duration::from_millis(ticks * 10)
+    }
+}
+
+fn site() -> Site {
+    let site = Site::new();
+    site.list(
+        "team",
+        "owners = [\"olga@example.org\"]\nsend = \"public\"\n",
+        "bob@example.org\n",
+    );
+    site
+}
+
+fn mail(number: usize) -> Vec<u8> {
+    format!(
+        "From: alice@example.org\nTo: team@example.org\nSubject: {number}\n\
+         Message-ID: <{number}.daemon@example.org>\n\nhello\n"
+    )
+    .into_bytes()
+}
+
+/// Waits until `done` says so and returns how long that took.
+fn wait_for(what: &str, done: impl Fn() -> bool) -> Duration {
+    let started = Instant::now();
+    while !done() {
+        assert!(started.elapsed() < Duration::from_secs(40), "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    started.elapsed()
+}
+
+#[test]
+fn mail_is_delivered_while_the_daemon_runs_and_sigterm_ends_it_in_order() {
+    let site = site();
+    let mut daemon = Running::start(&site, &[]);
+    wait_for("no lock", || site.path("spool/lock").exists());
+    for number in 1..=5 {
+        assert_eq!(
+            site.queue("team@example.org", "alice@example.org", &mail(number))
+                .code,
+            0
+        );
+        // The scan alone would take up to 30 seconds (contract R4): this is the watch.
+        let waited = wait_for("no mail", || site.outbox().len() == number);
+        assert!(waited < Duration::from_secs(20), "{waited:?}");
+    }
+    // R5: the second one gives up at once and harms nothing.
+    let second = site.run_once();
+    assert_eq!(second.code, 75, "{}", second.stderr);
+    assert!(
+        second.stderr.contains("another listseal"),
+        "{}",
+        second.stderr
+    );
+    daemon.signal("-TERM");
+    assert_eq!(daemon.end(), Some(0));
+    assert_eq!(site.command(&["audit"], b"").code, 0);
+    assert_eq!(site.run_once().code, 0, "the lock is free again");
+    assert_eq!(site.outbox().len(), 5);
+}
+
+#[test]
+fn idle_daemon_uses_no_processor_time() {
+    let site = site();
+    let daemon = Running::start(&site, &[]);
+    assert_eq!(
+        site.queue("team@example.org", "alice@example.org", &mail(1))
+            .code,
+        0
+    );
+    wait_for("no mail", || site.outbox().len() == 1);
+    std::thread::sleep(Duration::from_millis(500));
+    let before = daemon.cpu();
+    std::thread::sleep(Duration::from_secs(2));
+    let used = daemon.cpu().saturating_sub(before);
+    assert!(
+        used <= Duration::from_millis(100),
+        "{used:?} in two idle seconds"
+    );
+}
+
+#[test]
+fn systemd_hears_of_start_life_and_stop() {
+    let site = site();
+    let path = site.path("systemd");
+    let systemd = UnixDatagram::bind(&path).unwrap();
+    systemd
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    let environment = [
+        ("NOTIFY_SOCKET", path.to_str().unwrap()),
+        ("WATCHDOG_USEC", "300000"),
+    ];
+    let mut daemon = Running::start(&site, &environment);
+    let mut heard = Vec::new();
+    let mut buffer = [0; 4096];
+    let next = |buffer: &mut [u8]| {
+        let length = systemd.recv(buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..length]).trim().to_owned()
+    };
+    while heard.iter().filter(|state| *state == "WATCHDOG=1").count() < 3 {
+        heard.push(next(&mut buffer));
+    }
+    assert_eq!(heard[0], "READY=1", "{heard:?}");
+    daemon.signal("-INT");
+    assert_eq!(daemon.end(), Some(0));
+    let mut last = next(&mut buffer);
+    while last == "WATCHDOG=1" {
+        last = next(&mut buffer);
+    }
+    assert_eq!(last, "STOPPING=1");
+}
+
+#[test]
+fn killed_daemon_leaves_a_spool_that_the_next_one_goes_on_with() {
+    let site = site();
+    for number in 1..=20 {
+        assert_eq!(
+            site.queue("team@example.org", "alice@example.org", &mail(number))
+                .code,
+            0
+        );
+    }
+    let mut daemon = Running::start(&site, &[]);
+    wait_for("no mail", || site.outbox().len() > 3);
+    daemon.signal("-KILL");
+    assert_eq!(daemon.end(), None);
+    let ended = site.run_once();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let mut subjects: Vec<usize> = site
+        .outbox()
+        .iter()
+        .map(|mail| {
+            let text = String::from_utf8_lossy(&mail.bytes).into_owned();
+            let line = text.lines().find_map(|line| line.strip_prefix("Subject: "));
+            line.unwrap().parse().unwrap()
+        })
+        .collect();
+    subjects.sort_unstable();
+    let sent = subjects.len();
+    subjects.dedup();
+    assert_eq!(subjects, (1..=20).collect::<Vec<_>>(), "nothing is lost");
+    // Decision 18: at most one copy twice for each connection.
+    assert!(sent <= 24, "{sent} mails for 20 copies");
+    assert_eq!(site.command(&["audit"], b"").code, 0);
+}

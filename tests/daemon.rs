@@ -209,3 +209,39 @@ fn killed_daemon_leaves_a_spool_that_the_next_one_goes_on_with() {
     assert!(sent <= 24, "{sent} mails for 20 copies");
     assert_eq!(site.command(&["audit"], b"").code, 0);
 }
+
+#[test]
+fn released_post_waits_for_its_list_without_keeping_the_daemon_busy() {
+    let site = site();
+    let directory = common::site::list_directory("team");
+    let settings = |send: &str| {
+        let text = format!("owners = [\"olga@example.org\"]\nsend = \"{send}\"\n");
+        site.write(&format!("{directory}/list.toml"), text);
+    };
+    settings("editorkey");
+    assert_eq!(
+        site.queue("team@example.org", "alice@example.org", &mail(1))
+            .code,
+        0
+    );
+    assert_eq!(site.run_once().code, 0);
+    let held = site.spool();
+    assert_eq!(held.len(), 1, "{held:?}");
+    assert_eq!(
+        site.command(&["spool", "release", &held[0].id], b"").code,
+        0
+    );
+    site.write(&format!("{directory}/list.toml"), "owners = 1\n");
+    let before = site.outbox().len();
+    assert_eq!(site.run_once().code, 0, "it ends");
+    settings("editorkey");
+    assert_eq!(site.run_once().code, 0);
+    let sent = site.outbox().split_off(before);
+    let copies: Vec<&str> = sent
+        .iter()
+        .filter(|mail| !mail.from.is_empty())
+        .map(|mail| mail.to.as_str())
+        .collect();
+    assert_eq!(copies, ["bob@example.org"]);
+    assert_eq!(site.command(&["audit"], b"").code, 0);
+}

@@ -30,6 +30,8 @@ pub(super) struct Run {
     queue: VecDeque<SpoolId>,
     busy: HashSet<SpoolId>,
     parked: Parked,
+    /// Messages that people sent back and that were taken up since.
+    resent: HashSet<SpoolId>,
     tasks: JoinSet<Report>,
     tellers: JoinSet<()>,
     summary: Summary,
@@ -58,6 +60,7 @@ impl Run {
             queue: VecDeque::new(),
             busy: HashSet::new(),
             parked: Parked::default(),
+            resent: HashSet::new(),
             tasks: JoinSet::new(),
             tellers: JoinSet::new(),
             summary: Summary::default(),
@@ -139,10 +142,13 @@ impl Run {
                         "is not a message of ours; it stays where it is"
                     );
                 }
+                self.resent.retain(|id| scan.again.contains(id));
                 for id in scan.again {
-                    // People sent it back: what was known of it is over.
-                    self.parked.forget(id);
-                    if !self.busy.contains(&id) && !self.queue.contains(&id) {
+                    // People sent it back: what was known of it is over. The decision lies there
+                    // until the message has a new plan, which may take a while.
+                    if self.resent.insert(id) && !self.busy.contains(&id) {
+                        self.parked.forget(id);
+                        self.queue.retain(|other| *other != id);
                         self.queue.push_back(id);
                     }
                 }
@@ -177,6 +183,9 @@ impl Run {
             }
         };
         self.busy.remove(&id);
+        if !matches!(end, End::Paused(..)) {
+            self.resent.remove(&id);
+        }
         match end {
             End::Deferred(due) => self.parked.park(id, Until::Due(due)),
             End::Finished => self.summary.finished = self.summary.finished.saturating_add(1),

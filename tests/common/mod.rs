@@ -4,7 +4,10 @@
 //! Nothing here links to the product but the path of its binary.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
-#![allow(clippy::print_stdout, reason = "the harness says what the standard one says")]
+#![allow(
+    clippy::print_stdout,
+    reason = "the harness says what the standard one says"
+)]
 
 pub mod foreign;
 pub mod lab;

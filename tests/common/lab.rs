@@ -88,9 +88,8 @@ pub fn run(dir: &Path, program: &str, words: &[&str], input: &[u8]) -> Result<Ve
 
 impl Lab {
     fn new() -> Self {
-        let dir = tempfile::Builder::new().prefix("lab").tempdir().unwrap();
         let lab = Self {
-            dir: dir.keep(),
+            dir: scratch(),
             known: Mutex::default(),
         };
         for authority in [FIRST, SECOND, UNTRUSTED] {
@@ -257,6 +256,23 @@ impl Lab {
              -extfile {name}.ext -out {name}.pem"
         ));
     }
+}
+
+/// A directory below `target/` that is of this process alone. The standard harness never says that
+/// the last test has ended, so those of earlier processes are removed here.
+fn scratch() -> PathBuf {
+    let labs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("labs");
+    std::fs::create_dir_all(&labs).unwrap();
+    for entry in std::fs::read_dir(&labs).unwrap().flatten() {
+        if !Path::new("/proc").join(entry.file_name()).exists() {
+            // Another process may be doing the same.
+            std::fs::remove_dir_all(entry.path()).ok();
+        }
+    }
+    let own = labs.join(std::process::id().to_string());
+    std::fs::remove_dir_all(&own).ok();
+    std::fs::create_dir(&own).unwrap();
+    own
 }
 
 const FIRST: &str = "authority";

@@ -104,9 +104,13 @@ impl Play<'_> {
                 Ok(())
             }
             "put" => {
-                let private = step.words.get(2).is_some_and(|word| word == "private");
                 let from = self.folder.join(step.word(0)?);
-                let mode = if private { 0o600 } else { 0o644 };
+                let mode = match step.words.get(2).map(String::as_str) {
+                    None => 0o644,
+                    Some("private") => 0o600,
+                    Some("executable") => 0o755,
+                    Some(word) => return Err(format!("a file is not {word:?}")),
+                };
                 self.site.copy(&from, step.word(1)?, mode);
                 Ok(())
             }
@@ -114,7 +118,14 @@ impl Play<'_> {
                 std::fs::remove_file(self.site.path(step.word(0)?)).map_err(|e| e.to_string())
             }
             "transport" => {
-                self.site.configure(step.word(0)?, "");
+                let url = match step.word(0)? {
+                    "program" => {
+                        let program = self.site.path(step.word(1)?);
+                        format!("sendmail://{}", program.display())
+                    }
+                    url => url.to_owned(),
+                };
+                self.site.configure(&url, "");
                 Ok(())
             }
             "wait" => {

@@ -18,6 +18,8 @@ mod notices;
 mod play;
 #[path = "flow/script.rs"]
 mod script;
+#[path = "flow/state.rs"]
+mod state;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

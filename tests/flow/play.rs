@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use crate::common::foreign::Reader;
 use crate::common::lab::{Identity, lab};
-use crate::common::mail::{Made, Parsed, find};
+use crate::common::mail::{Made, Parsed};
 use crate::common::site::{Sent, Site, list_directory};
 use crate::expect;
 use crate::script::{self, Step};
+use crate::state;
 
 /// A case while it is played.
 pub struct Play<'a> {
@@ -145,13 +146,20 @@ impl Play<'_> {
             "run" => self.run(),
             "release" | "retry" => self.decide(&step.verb, &[]),
             "discard" => self.decide("discard", &["--force"]),
-            "spool" => self.spool(step),
-            "stored" => self.is_stored(step),
+            "spool" => {
+                self.spool_stated = true;
+                state::spool(&self.site, step)
+            }
+            "stored" => {
+                let (file, name) = (step.word(0)?, step.word(1)?);
+                self.stored.insert(file.to_owned(), name.to_owned());
+                state::stored(&self.site, file, name)
+            }
             "not-stored" => match self.site.path("certificates").join(step.word(0)?).exists() {
                 true => Err("the file is there".to_owned()),
                 false => Ok(()),
             },
-            "counts" => self.counts(step),
+            "counts" => state::counts(&self.site, step),
             "log" => {
                 let has = self.site.log().contains(&step.words[1..].join(" "));
                 match step.word(0)? {
@@ -244,68 +252,6 @@ impl Play<'_> {
         }
     }
 
-    fn spool(&mut self, step: &Step) -> Result<(), String> {
-        self.spool_stated = true;
-        let mut wanted = step.words.clone();
-        wanted.retain(|word| word != "empty");
-        let found = self.site.spool();
-        let mut left = found.clone();
-        for word in &wanted {
-            let (state, reason) = word.split_once(':').unwrap_or((word, ""));
-            let fits = |one: &crate::common::site::Waiting| {
-                one.state == state && (reason.is_empty() || one.reason.as_deref() == Some(reason))
-            };
-            match left.iter().position(fits) {
-                Some(at) => drop(left.remove(at)),
-                None => return Err(format!("no {word} among {found:?}")),
-            }
-        }
-        if left.is_empty() {
-            Ok(())
-        } else {
-            Err(format!("not expected: {left:?}"))
-        }
-    }
-
-    fn is_stored(&mut self, step: &Step) -> Result<(), String> {
-        let (file, name) = (step.word(0)?, step.word(1)?);
-        let path = self.site.path("certificates").join(file);
-        let stored = std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let known = std::fs::read(lab().identity(name).certificate).unwrap();
-        let base64 = |pem: &[u8]| -> String {
-            let text = String::from_utf8_lossy(pem);
-            let lines = text
-                .lines()
-                .skip_while(|l| !l.starts_with("-----BEGIN CERT"));
-            lines
-                .skip(1)
-                .take_while(|line| !line.starts_with('-'))
-                .flat_map(|line| line.trim().chars())
-                .collect()
-        };
-        if base64(&stored) != base64(&known) || base64(&known).is_empty() {
-            return Err("another certificate lies there".to_owned());
-        }
-        self.stored.insert(file.to_owned(), name.to_owned());
-        Ok(())
-    }
-
-    /// Figures of the audit, by name.
-    fn counts(&self, step: &Step) -> Result<(), String> {
-        let rows = self.site.json(&["audit", "--json"]);
-        for word in &step.words {
-            let (name, number) = word.split_once('=').ok_or("write NAME=NUMBER")?;
-            let law = rows.as_array().unwrap().iter();
-            let found = law
-                .filter_map(|row| row.get(name))
-                .find_map(serde_json::Value::as_u64);
-            if found != number.parse().ok() {
-                return Err(format!("{name} is {found:?}: {rows}"));
-            }
-        }
-        Ok(())
-    }
-
     fn end(&mut self) -> Result<(), String> {
         self.settled()?;
         if !self.spool_stated {
@@ -318,24 +264,7 @@ impl Play<'_> {
         if audit.code != 0 {
             return Err(format!("listseal audit: {audit:?}"));
         }
-        self.nothing_leaked()
-    }
-
-    fn nothing_leaked(&self) -> Result<(), String> {
-        let log = self.site.log();
-        let mut files = vec![("the log".to_owned(), log.into_bytes())];
-        for directory in ["outbox", "spool", "state", "certificates"] {
-            files.extend(self.site.files(directory));
-        }
-        for (file, mail) in &self.made {
-            let Some(secret) = &mail.secret else { continue };
-            for (name, bytes) in &files {
-                if find(bytes, secret.as_bytes()).is_some() {
-                    return Err(format!("{secret:?} of {file} stands in {name}"));
-                }
-            }
-        }
-        Ok(())
+        state::nothing_leaked(&self.site, &self.made)
     }
 
     /// The message in a file of the case, made at its first use.

@@ -644,10 +644,7 @@ mod tests {
                 "{line}"
             );
             assert!(found.problem.contains(word), "{line}: {}", found.problem);
-            assert!(
-                found.to_string().starts_with("send.test, line 3: "),
-                "{found}"
-            );
+            assert!(found.to_string().starts_with("send.test:3: "), "{found}");
         }
     }
 

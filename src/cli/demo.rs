@@ -2,7 +2,7 @@
 //!
 //! # Place in the flow
 //!
-//! Members' mail programs (played by [`posts`]) → intake → spool → daemon → files instead of mail.
+//! Members' mail programs (played by `posts`) → intake → spool → daemon → files instead of mail.
 //! Intake, spool and daemon are the real ones; what is printed was read from what they left behind.
 //!
 //! # Invariants

@@ -8,7 +8,7 @@
 //! * Exit codes are those of `sysexits.h`; whatever goes wrong locally in `queue` is 75, so that
 //!   the MTA keeps the mail (contract R2).
 //! * What a person reads goes to standard output, complaints to standard error, both through
-//!   [`console`]: a reader who has gone (`| head`) is nobody's trouble.
+//!   `console`: a reader who has gone (`| head`) is nobody's trouble.
 
 #![allow(
     clippy::disallowed_methods,

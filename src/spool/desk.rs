@@ -112,19 +112,18 @@ pub enum DeskError {
 }
 
 impl Desk {
-    /// Opens the spool at `path`; `None` where no daemon ever made one.
+    /// Opens the spool at `path`; `None` where neither intake nor daemon ever made one.
     ///
     /// # Errors
     ///
     /// The spool belongs to another user, or what the disk says.
     pub fn open(path: &Path) -> Result<Option<Self>, SpoolError> {
-        if !Shelf::ALL
-            .iter()
-            .all(|shelf| path.join(shelf.name()).exists())
-        {
+        if !path.join(Shelf::New.name()).exists() {
             return Ok(None);
         }
-        let layout = Layout::visit(path)?;
+        // Intake makes no other shelf than it needs, and what it took in before the first daemon
+        // came waits like the rest.
+        let layout = Layout::create(path, true)?;
         let ledger = Mutex::new(Ledger::open(&layout)?);
         Ok(Some(Self { layout, ledger }))
     }

@@ -89,6 +89,8 @@ impl Layout {
                 .map_err(|errno| SpoolError::io("set the mode", path, errno))?;
         }
         let root = open_dir(path)?;
+        // Another user's spool gets no directories of ours.
+        check_dir(&root, path, None)?;
         for shelf in Shelf::ALL {
             match mkdirat(&root, shelf.name(), Mode::from_raw_mode(0o700)) {
                 Ok(()) => durable::sync(&root, path)?,

@@ -124,9 +124,4 @@ fn send_all(slots: &Slots) {
     slots.record_all(&all).unwrap();
 }
 
-impl World {
-    fn adds_up_before_daemon(&self) -> usize {
-        // Without a daemon ever run there is nothing to audit, which is no error.
-        usize::from(Desk::open(&self.settings.path).unwrap().is_some())
-    }
-}
+impl World {}

@@ -49,7 +49,11 @@ impl World {
         world.site.write("aliases", world.ours(&snippet("aliases")));
         world.site.own("aliases");
         let file = world.site.path("aliases").display().to_string();
-        let main = replace(&snippet("main.cf.aliases"), "/etc/listseal/aliases", &file);
+        let main = replace(
+            &snippet("main.cf.aliases"),
+            "/etc/listseal/postfix/aliases",
+            &file,
+        );
         let main = replace(&main, "hash:/etc/aliases, ", "");
         world.postfix.set(&main);
         world.postfix.set("mydestination = example.org");

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 use time::OffsetDateTime;
-use tracing::info;
+use tracing::{debug, info};
 
 use super::Event;
 use super::end::Pause;
@@ -153,7 +153,11 @@ fn keep(
             .certificates
             .keep(&learned.address, learned.slot, &learned.certificate);
         match kept {
-            Ok(path) => info!(harvest = "stored", file = %path.display()),
+            Ok(path) => {
+                info!(harvest = "stored");
+                // S41: the file name is a member's address.
+                debug!(harvest = "stored", file = %path.display());
+            }
             Err(problem) if plan.disposition == Disposition::Answer => {
                 return Err(Pause::Trouble(Obstacle {
                     of: plan.list.clone().unwrap_or_else(|| learned.address.clone()),

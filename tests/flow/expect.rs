@@ -195,7 +195,7 @@ fn same_content(found: &[u8], wanted: &[u8]) -> Result<(), String> {
 
 /// The list that an address of it belongs to.
 pub fn list_of(address: &str) -> String {
-    let address = address_in(address);
+    let address = address_in(address).to_lowercase();
     let (local, domain) = address.split_once('@').unwrap();
     let roles = ["-owner", "-request", "-editor", "-register", "-sendkey"];
     let name = roles.iter().find_map(|role| local.strip_suffix(role));

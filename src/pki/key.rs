@@ -31,6 +31,7 @@ use crate::pki::certificate::Certificate;
 use crate::pki::digest::Digest;
 use crate::pki::key_file::{self, RawKey};
 use crate::pki::key_material::{self, Kind};
+pub use crate::pki::key_pair::KeyPair;
 use crate::pki::pem::{self, PemError};
 use crate::pki::public_key::PublicKey;
 
@@ -184,19 +185,6 @@ struct Inner {
     public: PublicKey,
     pkcs8: Zeroizing<Vec<u8>>,
     kind: Kind,
-}
-
-/// A certificate with its private key and the certificates above it.
-#[derive(Clone, Debug)]
-pub struct KeyPair {
-    /// The certificate of the key.
-    pub certificate: Certificate,
-    /// What followed it in its file: the way to an anchor.
-    pub chain: Vec<Certificate>,
-    /// The private key.
-    pub key: PrivateKey,
-    /// What follows `cert.pem` in the file name: empty, `.enc`, `.sign`, `.2024`.
-    pub suffix: String,
 }
 
 impl PrivateKey {

@@ -22,6 +22,7 @@ pub mod issue;
 pub mod key;
 mod key_file;
 mod key_material;
+mod key_pair;
 mod key_trial;
 pub mod name;
 pub mod path;

@@ -157,28 +157,22 @@ fn read_pair(
 ) -> Result<KeyPair, Problem> {
     let certificate_path = directory.join(format!("{CERTIFICATE}{suffix}"));
     let key_path = directory.join(format!("{PRIVATE_KEY}{suffix}"));
-    let mut certificates = read_certificates(&certificate_path, user, warnings)?;
+    let certificates = read_certificates(&certificate_path, user, warnings)?;
     let bytes = read_private(&key_path, user)?;
     let key =
         PrivateKey::from_pem(&bytes, passphrase).map_err(|error| unusable(&key_path, &error))?;
-    // The chain follows the certificate as a rule, but some tools write it the other way round.
-    let Some(at) = certificates.iter().position(|one| key.matches(one)) else {
-        let found = certificates.first().map(Certificate::subject);
-        return Err(Problem::error(
+    let found = certificates.first().map(Certificate::subject);
+    let pair = KeyPair::among(certificates, key).ok_or_else(|| {
+        let found = found.unwrap_or_default();
+        Problem::error(
             &key_path,
-            format!(
-                "does not belong to {CERTIFICATE}{suffix} ({})",
-                found.unwrap_or_default()
-            ),
+            format!("does not belong to {CERTIFICATE}{suffix} ({found})"),
             "put the two files of one pair there",
-        ));
-    };
-    let certificate = certificates.remove(at);
+        )
+    })?;
     Ok(KeyPair {
-        certificate,
-        chain: certificates,
-        key,
         suffix: suffix.to_owned(),
+        ..pair
     })
 }
 

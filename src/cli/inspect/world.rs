@@ -137,19 +137,12 @@ fn pair(key: &Path, cert: &Path, passwd: Option<&Path>) -> Result<KeyPair, Compl
     let text = Zeroizing::new(bytes(key).map_err(configuration)?);
     let private = PrivateKey::from_pem(&text, passphrase.as_ref())
         .map_err(|error| configuration(format_args!("{}: {error}", key.display())))?;
-    let mut chain = certificates(cert)?;
-    let Some(at) = chain.iter().position(|one| private.matches(one)) else {
-        return Err(configuration(format_args!(
+    KeyPair::among(certificates(cert)?, private).ok_or_else(|| {
+        configuration(format_args!(
             "{}: holds no certificate for the key in {}",
             cert.display(),
             key.display()
-        )));
-    };
-    Ok(KeyPair {
-        certificate: chain.remove(at),
-        chain,
-        key: private,
-        suffix: String::new(),
+        ))
     })
 }
 

@@ -79,6 +79,7 @@ enum Command {
 /// Does what the command line says.
 #[must_use]
 pub fn main() -> ExitCode {
+    keep_memory_private();
     let root = match Root::try_parse() {
         Ok(root) => root,
         Err(error) => {
@@ -103,6 +104,19 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args, config),
         Command::Spool(args) => spool::run(args, config),
     })
+}
+
+/// Keeps keys and what is decrypted out of core files and from other processes of the same user
+/// (contract S40, S44).
+fn keep_memory_private() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    // Neither can fail for a process that asks for less; if it does, the work is still to be done.
+    let _ = setrlimit(Resource::Core, none);
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// Returns the whole command line, every subcommand and option, for those who check documents

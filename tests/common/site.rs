@@ -60,6 +60,7 @@ impl Site {
             user: None,
         };
         site.configure(OUTBOX, "");
+        std::fs::create_dir(site.path("tmp")).unwrap();
         site.revoke(&[]);
         site.copy(&lab().trusted(), "ca.pem", 0o644);
         site.key(&format!("lists/{DOMAIN}/_site"), "", "listseal");
@@ -194,20 +195,8 @@ impl Site {
 
     /// Runs a command of the program on this site; one that hangs is ended after two minutes.
     pub fn command(&self, words: &[&str], input: &[u8]) -> Ended {
-        let mut command = Command::new("timeout");
-        if let Some((uid, gid)) = self.user {
-            command.uid(uid).gid(gid);
-        }
-        let mut child = command
-            .arg("120")
-            .arg(&self.program)
-            .arg("--config")
-            .arg(self.path("listseal.toml"))
-            .args(words)
-            .env_remove("LISTSEAL_CONFIG")
-            .env_remove("CREDENTIALS_DIRECTORY")
-            .env_remove("SENDER")
-            .current_dir(self.dir.path())
+        let mut child = self
+            .prepared(&["timeout", "120"], words)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -227,6 +216,27 @@ impl Site {
         };
         self.log.lock().unwrap().push_str(&ended.stderr);
         ended
+    }
+
+    /// A command of the program on this site, run by another program that takes a command. What
+    /// it may want to put into temporary files goes to `tmp/`.
+    pub fn prepared(&self, runner: &[&str], words: &[&str]) -> Command {
+        let mut command = Command::new(runner[0]);
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        command
+            .args(&runner[1..])
+            .arg(&self.program)
+            .arg("--config")
+            .arg(self.path("listseal.toml"))
+            .args(words)
+            .env("TMPDIR", self.path("tmp"))
+            .env_remove("LISTSEAL_CONFIG")
+            .env_remove("CREDENTIALS_DIRECTORY")
+            .env_remove("SENDER")
+            .current_dir(self.dir.path());
+        command
     }
 
     /// Everything the program said on standard error so far.

@@ -138,6 +138,19 @@ impl Play<'_> {
                 self.made(step.word(0)?);
                 Ok(())
             }
+            "authority" => {
+                let from = lab().dir().join(format!("{}.pem", step.word(0)?));
+                self.site.copy(&from, step.word(1)?, 0o644);
+                Ok(())
+            }
+            "command" => {
+                let words: Vec<&str> = step.words.iter().map(String::as_str).collect();
+                let ended = self.site.command(&words, b"");
+                match ended.code {
+                    0 => Ok(()),
+                    code => Err(format!("exit {code}: {ended:?}")),
+                }
+            }
             "revoke" => {
                 self.site.revoke(&step.words);
                 Ok(())

@@ -27,6 +27,7 @@ use crate::relay::{Belief, topic};
 use crate::seal::{self, Recipient, cipher_for, usable};
 use crate::store::anchors::{Trust, TrustStore};
 use crate::store::certificates::CertificateStore;
+use crate::store::claims::KeyClaims;
 use crate::store::keys::{KeyRing, KeyStore};
 use crate::store::limits::{Ask, NoticeLimits};
 use crate::store::lists::{ListConfig, Lists};
@@ -42,6 +43,7 @@ pub(super) struct Site {
     pub templates: Templates,
     pub told: Mutex<Told>,
     keys: KeyStore,
+    claims: KeyClaims,
     trust: TrustStore,
     user: RelayUser,
     limits: Mutex<NoticeLimits>,
@@ -85,6 +87,7 @@ impl Site {
             limits: Mutex::new(NoticeLimits::open(state, now)?),
             told: Mutex::new(Told::open(state)?),
             keys: KeyStore::default(),
+            claims: KeyClaims::default(),
             trust: TrustStore::default(),
             replay: Mutex::default(),
             complained: Mutex::default(),
@@ -129,7 +132,8 @@ impl Site {
                 problems: vec![problem.clone()],
             });
         }
-        let ring = self.ring(&config, &config.directory.path);
+        let place = &config.directory;
+        let ring = self.ring(&config, &place.path, Some(&place.address));
         Ok(World {
             config,
             ring,
@@ -144,7 +148,7 @@ impl Site {
         let config = self.lists.read_site(domain).ok()?;
         Some(World {
             trust: self.trust.current(&config.trust),
-            ring: self.ring(&config, &config.directory.path),
+            ring: self.ring(&config, &config.directory.path, None),
             config,
             role: Role::Register,
             is_site: true,
@@ -169,10 +173,11 @@ impl Site {
         if !directory.is_dir() {
             return Arc::default();
         }
-        self.ring(&world.config, &directory)
+        self.ring(&world.config, &directory, None)
     }
 
-    fn ring(&self, config: &ListConfig, directory: &Path) -> Arc<KeyRing> {
+    /// Returns the keys in `directory` but for those that are another list's than `own` (S22).
+    fn ring(&self, config: &ListConfig, directory: &Path, own: Option<&Address>) -> Arc<KeyRing> {
         let secret = match passphrase::read(config.passphrase.as_ref(), self.user) {
             Ok(secret) => secret,
             Err(problem) => {
@@ -182,6 +187,10 @@ impl Site {
             }
         };
         let ring = self.keys.current(directory, secret.as_ref(), self.user);
+        let ring = ring.own(directory, |pair| {
+            let holder = self.claims.holder(&self.lists, self.user, pair);
+            holder.filter(|holder| Some(holder) != own)
+        });
         self.complain(ring.problems());
         ring
     }

@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::Problem;
 use crate::config::permission::{RelayUser, edited_file, quoted, read_private};
+use crate::model::Address;
 use crate::pki::{Certificate, KeyError, KeyPair, Passphrase, PrivateKey, pem};
 use crate::store::pem_file::{self, Stamp};
 
@@ -88,6 +89,35 @@ impl KeyRing {
         self.special(SIGN)
     }
 
+    /// Returns the ring without the pairs that another list has, each of them a problem (contract
+    /// S22). `other` tells which list that is.
+    #[must_use]
+    pub fn own(
+        self: Arc<Self>,
+        directory: &Path,
+        other: impl Fn(&KeyPair) -> Option<Address>,
+    ) -> Arc<Self> {
+        let others: Vec<Option<Address>> = self.pairs.iter().map(other).collect();
+        if others.iter().all(Option::is_none) {
+            return self;
+        }
+        let mut ring = Self {
+            pairs: Vec::new(),
+            ..Self::clone(&self)
+        };
+        for (pair, other) in self.pairs.iter().zip(others) {
+            match other {
+                None => ring.pairs.push(pair.clone()),
+                Some(list) => ring.problems.push(Problem::error(
+                    directory.join(format!("{CERTIFICATE}{}", pair.suffix)),
+                    format!("holds the public key of {list} too"),
+                    "make a key pair of its own for each list",
+                )),
+            }
+        }
+        Arc::new(ring)
+    }
+
     fn special(&self, suffix: &str) -> Option<&KeyPair> {
         let wanted = if self.suffixes.contains(suffix) {
             suffix
@@ -109,6 +139,17 @@ impl KeyRing {
     pub fn is_incomplete(&self) -> bool {
         self.problems.iter().any(Problem::is_error)
     }
+}
+
+/// Returns every certificate in the `cert.pem` files of `directory`; what cannot be read is left out.
+pub(super) fn certificates(directory: &Path, user: RelayUser) -> Vec<Certificate> {
+    let names = names(directory).unwrap_or_default();
+    suffixes(&names, CERTIFICATE)
+        .iter()
+        .map(|suffix| directory.join(format!("{CERTIFICATE}{suffix}")))
+        .filter_map(|path| read_certificates(&path, user, &mut Vec::new()).ok())
+        .flatten()
+        .collect()
 }
 
 /// The announced pairs first, then the newest; what only signs comes last.

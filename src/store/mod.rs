@@ -17,6 +17,7 @@
 pub mod anchors;
 mod capabilities;
 pub mod certificates;
+pub mod claims;
 pub mod directory;
 mod journal;
 pub mod keys;

@@ -20,10 +20,7 @@ use listseal::asn1::reader::tag;
 use listseal::asn1::{oid, writer};
 use listseal::mime::Entity;
 use listseal::model::Address;
-use listseal::model::list::{
-    CipherChoice, ContentCipher, Encrypt, Legacy, ListPolicy, MissingCertificate, OnUndecryptable,
-    Revocation, SubjectPolicy,
-};
+use listseal::model::list::{ContentCipher, ListPolicy};
 use listseal::pki::{Certificate, KeyKind, PrivateKey};
 use listseal::seal::{KeyTransport, Outer, Recipient, Sealing};
 use rand_core::UnwrapErr;
@@ -172,22 +169,7 @@ fn certificate(key: &PrivateKey, serial_length: usize) -> Vec<u8> {
 
 fn policy() -> ListPolicy {
     ListPolicy {
-        address: Address::parse("team@example.org").unwrap(),
         title: "The team".to_owned(),
-        owners: Vec::new(),
-        moderators: Vec::new(),
-        listmasters: Vec::new(),
-        send: "private_smime".to_owned(),
-        encrypt: Encrypt::Mirror,
-        on_undecryptable: OnUndecryptable::Forward,
-        missing_certificate: MissingCertificate::Notice,
-        content_cipher: CipherChoice::Auto,
-        floor: ContentCipher::Aes128Cbc,
-        sign: false,
-        subject: SubjectPolicy::AsIs,
-        max_size: 50 << 20,
-        lang: "en".to_owned(),
-        legacy: Legacy::NONE,
-        revocation: Revocation::Soft,
+        ..ListPolicy::new(Address::parse("team@example.org").unwrap())
     }
 }

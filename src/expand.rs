@@ -78,23 +78,9 @@ mod tests {
 
     fn policy(missing: MissingCertificate) -> ListPolicy {
         ListPolicy {
-            address: Address::parse("team@example.org").unwrap(),
-            title: String::new(),
-            owners: Vec::new(),
-            moderators: Vec::new(),
-            listmasters: Vec::new(),
-            send: "private".to_owned(),
-            encrypt: Encrypt::Mirror,
-            on_undecryptable: OnUndecryptable::Forward,
             missing_certificate: missing,
-            content_cipher: CipherChoice::Auto,
-            floor: ContentCipher::Aes128Cbc,
-            sign: false,
-            subject: SubjectPolicy::AsIs,
-            max_size: 1,
             lang: "de".to_owned(),
-            legacy: Legacy::NONE,
-            revocation: Revocation::Soft,
+            ..ListPolicy::new(Address::parse("team@example.org").unwrap())
         }
     }
 

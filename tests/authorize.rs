@@ -26,23 +26,8 @@ const ALICE: &str = "alice@example.org";
 
 fn policy() -> ListPolicy {
     ListPolicy {
-        address: Address::parse("list@example.org").unwrap(),
-        title: String::new(),
         owners: vec![Address::parse("olga@example.org").unwrap()],
-        moderators: Vec::new(),
-        listmasters: Vec::new(),
-        send: "private_smime".to_owned(),
-        encrypt: Encrypt::Mirror,
-        on_undecryptable: OnUndecryptable::Forward,
-        missing_certificate: MissingCertificate::Notice,
-        content_cipher: CipherChoice::Auto,
-        floor: ContentCipher::Aes128Cbc,
-        sign: false,
-        subject: SubjectPolicy::AsIs,
-        max_size: 50 << 20,
-        lang: "en".to_owned(),
-        legacy: Legacy::NONE,
-        revocation: Revocation::Soft,
+        ..ListPolicy::new(Address::parse("list@example.org").unwrap())
     }
 }
 

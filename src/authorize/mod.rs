@@ -317,23 +317,12 @@ mod tests {
 
     pub(super) fn policy() -> ListPolicy {
         ListPolicy {
-            address: address("team@example.org"),
             title: "A team, of sorts".to_owned(),
             owners: vec![address("olga@example.org")],
             moderators: vec![address("mod@example.org")],
             listmasters: vec![address("root@example.org")],
-            send: "private_smime".to_owned(),
-            encrypt: Encrypt::Mirror,
-            on_undecryptable: OnUndecryptable::Forward,
-            missing_certificate: MissingCertificate::Notice,
-            content_cipher: CipherChoice::Auto,
-            floor: ContentCipher::Aes128Cbc,
-            sign: false,
-            subject: SubjectPolicy::AsIs,
             max_size: 1000,
-            lang: "en".to_owned(),
-            legacy: Legacy::NONE,
-            revocation: Revocation::Soft,
+            ..ListPolicy::new(address("team@example.org"))
         }
     }
 

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use super::findings::Findings;
 use super::passphrase::{PassphraseSource, passphrase};
-use super::settings::{DEFAULT_SIZE, SIZES, Settings};
+use super::settings::{SIZES, Settings};
 use super::table::{Found, Table};
 use super::words::{
     CIPHERS, ENCRYPT, FLOORS, MISSING, ON_UNDECRYPTABLE, REVOCATION, SUBJECT, language, legacy,
@@ -271,8 +271,9 @@ impl ListKeys {
                 "write owners = [\"olga@example.org\"]",
             ));
         }
-        let content_cipher = self.content_cipher.unwrap_or_default();
-        let floor = self.floor.unwrap_or(ContentCipher::Aes128Cbc);
+        let usual = ListPolicy::new(self.address.unwrap_or_else(|| address.clone()));
+        let content_cipher = self.content_cipher.unwrap_or(usual.content_cipher);
+        let floor = self.floor.unwrap_or(usual.floor);
         if let CipherChoice::Fixed(cipher) = content_cipher
             && cipher < floor
         {
@@ -287,28 +288,30 @@ impl ListKeys {
             ));
         }
         let policy = ListPolicy {
-            address: self.address.unwrap_or_else(|| address.clone()),
-            title: self.title.unwrap_or_else(|| address.local().to_owned()),
+            title: self.title.unwrap_or(usual.title),
             owners,
             moderators: self.moderators.unwrap_or_default(),
             listmasters: self
                 .listmasters
                 .unwrap_or_else(|| settings.listmasters.clone()),
-            send: self.send.unwrap_or_else(|| DEFAULT_SEND.to_owned()),
-            encrypt: self.encrypt.unwrap_or_default(),
-            on_undecryptable: self.on_undecryptable.unwrap_or_default(),
-            missing_certificate: self.missing_certificate.unwrap_or_default(),
+            send: self.send.unwrap_or(usual.send),
+            encrypt: self.encrypt.unwrap_or(usual.encrypt),
+            on_undecryptable: self.on_undecryptable.unwrap_or(usual.on_undecryptable),
+            missing_certificate: self
+                .missing_certificate
+                .unwrap_or(usual.missing_certificate),
             content_cipher,
             floor,
-            sign: self.sign.unwrap_or(false),
-            subject: self.subject.unwrap_or_default(),
+            sign: self.sign.unwrap_or(usual.sign),
+            subject: self.subject.unwrap_or(usual.subject),
             max_size: self
                 .max_size
-                .unwrap_or(DEFAULT_SIZE)
+                .unwrap_or(usual.max_size)
                 .min(settings.intake.max_size),
-            lang: self.lang.unwrap_or_else(|| "en".to_owned()),
-            legacy: self.legacy.unwrap_or_default(),
+            lang: self.lang.unwrap_or(usual.lang),
+            legacy: self.legacy.unwrap_or(usual.legacy),
             revocation: self.revocation.unwrap_or(settings.trust.revocation),
+            address: usual.address,
         };
         let found = found.into_iter().map(|problem| problem.of(address));
         Problems::unless_errors(policy, found.collect())
@@ -318,8 +321,6 @@ impl ListKeys {
 fn plain<T>(found: Option<Found<T>>) -> Option<T> {
     found.map(|found| found.value)
 }
-
-const DEFAULT_SEND: &str = "private_smime";
 
 const ELSEWHERE: [(&str, &str); 6] = [
     (

@@ -356,4 +356,4 @@ impl Log {
 /// Sizes that can be meant: a message has a header, and four times the size must fit in memory.
 pub(super) const SIZES: std::ops::RangeInclusive<u64> = (1 << 10)..=(1 << 30);
 /// 50 MiB (contract decision 20).
-pub(super) const DEFAULT_SIZE: u64 = 50 << 20;
+const DEFAULT_SIZE: u64 = 50 << 20;

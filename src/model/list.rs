@@ -48,6 +48,30 @@ pub struct ListPolicy {
 }
 
 impl ListPolicy {
+    /// Returns what an empty `list.toml` means for the list `address`, apart from its owners.
+    #[must_use]
+    pub fn new(address: Address) -> Self {
+        Self {
+            title: address.local().to_owned(),
+            address,
+            owners: Vec::new(),
+            moderators: Vec::new(),
+            listmasters: Vec::new(),
+            send: "private_smime".to_owned(),
+            encrypt: Encrypt::default(),
+            on_undecryptable: OnUndecryptable::default(),
+            missing_certificate: MissingCertificate::default(),
+            content_cipher: CipherChoice::default(),
+            floor: ContentCipher::Aes128Cbc,
+            sign: false,
+            subject: SubjectPolicy::default(),
+            max_size: 50 << 20, // contract decision 20
+            lang: "en".to_owned(),
+            legacy: Legacy::NONE,
+            revocation: Revocation::default(),
+        }
+    }
+
     /// Returns those who decide on held posts: the moderators, else the owners.
     #[must_use]
     pub fn deciders(&self) -> &[Address] {

@@ -265,23 +265,8 @@ mod tests {
 
     fn policy(address: &str, title: &str) -> ListPolicy {
         ListPolicy {
-            address: Address::parse(address).unwrap(),
             title: title.to_owned(),
-            owners: Vec::new(),
-            moderators: Vec::new(),
-            listmasters: Vec::new(),
-            send: "private".to_owned(),
-            encrypt: Encrypt::Mirror,
-            on_undecryptable: OnUndecryptable::Forward,
-            missing_certificate: MissingCertificate::Notice,
-            content_cipher: CipherChoice::Auto,
-            floor: ContentCipher::Aes128Cbc,
-            sign: false,
-            subject: SubjectPolicy::AsIs,
-            max_size: 1,
-            lang: "en".to_owned(),
-            legacy: Legacy::NONE,
-            revocation: Revocation::Soft,
+            ..ListPolicy::new(Address::parse(address).unwrap())
         }
     }
 

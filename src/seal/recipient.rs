@@ -114,23 +114,9 @@ mod tests {
             ),
         ] {
             let policy = ListPolicy {
-                address: Address::parse("team@example.org").unwrap(),
-                title: String::new(),
-                owners: Vec::new(),
-                moderators: Vec::new(),
-                listmasters: Vec::new(),
-                send: "private".to_owned(),
-                encrypt: Encrypt::Mirror,
-                on_undecryptable: OnUndecryptable::Forward,
-                missing_certificate: MissingCertificate::Notice,
                 content_cipher: choice,
                 floor,
-                sign: false,
-                subject: SubjectPolicy::AsIs,
-                max_size: 1,
-                lang: "en".to_owned(),
-                legacy: Legacy::NONE,
-                revocation: Revocation::Soft,
+                ..ListPolicy::new(Address::parse("team@example.org").unwrap())
             };
             assert_eq!(
                 cipher_for(&policy, known),

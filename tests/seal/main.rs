@@ -23,10 +23,7 @@ use std::process::Command;
 use lab::{Lab, Person, run};
 use listseal::mime::Entity;
 use listseal::model::Address;
-use listseal::model::list::{
-    CipherChoice, ContentCipher, Encrypt, Legacy, ListPolicy, MissingCertificate, OnUndecryptable,
-    Revocation, SubjectPolicy,
-};
+use listseal::model::list::{ContentCipher, ListPolicy};
 use listseal::seal::{KeyTransport, Outer, Recipient, Sealed, Sealing, recipient};
 use rand_core::UnwrapErr;
 use time::OffsetDateTime;
@@ -45,23 +42,8 @@ Date: Fri, 20 Nov 2026 10:00:00 +0000\r\nContent-Type: text/plain\r\n\r\nhello\r
 
 fn policy() -> ListPolicy {
     ListPolicy {
-        address: Address::parse("team@example.org").unwrap(),
         title: "The team".to_owned(),
-        owners: Vec::new(),
-        moderators: Vec::new(),
-        listmasters: Vec::new(),
-        send: "private".to_owned(),
-        encrypt: Encrypt::Mirror,
-        on_undecryptable: OnUndecryptable::Forward,
-        missing_certificate: MissingCertificate::Notice,
-        content_cipher: CipherChoice::Auto,
-        floor: ContentCipher::Aes128Cbc,
-        sign: false,
-        subject: SubjectPolicy::AsIs,
-        max_size: 1 << 20,
-        lang: "en".to_owned(),
-        legacy: Legacy::NONE,
-        revocation: Revocation::Soft,
+        ..ListPolicy::new(Address::parse("team@example.org").unwrap())
     }
 }
 

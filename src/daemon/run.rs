@@ -75,6 +75,14 @@ impl Run {
             Ok(ids) => self.queue.extend(ids),
             Err(pause) => self.trouble(pause),
         }
+        let settings = &self.hands.site.settings;
+        info!(
+            version = env!("CARGO_PKG_VERSION"),
+            config = %settings.file.display(),
+            unfinished = self.queue.len(),
+            watched = self.watch.is_armed(),
+            "at work"
+        );
         let pulse = sd_notify::watchdog_enabled().map(|period| period / 3);
         let mut beat = Instant::now();
         while self.fatal.is_none() && !*self.stop.borrow() {

@@ -28,6 +28,7 @@ const CASES: &[(&str, Spoil, &str)] = &[
         "is a directory where a certificate file is expected",
     ),
     ("fifo", Spoil::Fifo, "is not a regular file"),
+    ("unreadable", Spoil::Mode(0), "may not be read by this user"),
     ("dangling", Spoil::Dangling, "is a symbolic link"),
     ("link", Spoil::Link, "is a symbolic link"),
     (
@@ -44,7 +45,7 @@ const CASES: &[(&str, Spoil, &str)] = &[
 
 #[test]
 fn member_with_a_wrong_file_gets_the_notice_and_the_others_their_copies() {
-    let house = House::new();
+    let mut house = House::new();
     let mut subscribers = SUBSCRIBERS.to_owned();
     for (name, how, _) in CASES {
         subscribers += &format!("{name}@example.org\n");
@@ -53,6 +54,7 @@ fn member_with_a_wrong_file_gets_the_notice_and_the_others_their_copies() {
     }
     house.site.list(GOOD, SETTINGS, &subscribers);
     let text = house.post(GOOD);
+    house.give_away();
     let log = house.run().stderr;
     house.delivered(&text);
     let check = house.check(78);

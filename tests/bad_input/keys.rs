@@ -1,6 +1,9 @@
 //! Wrong key files: the mail of that list stays open, its owner is told once, and everything goes
 //! out when the file is mended (contract decision 3, S43).
 
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
 use super::common::lab::lab;
 use super::house::{House, one_line_says};
 use super::spoil::{Spoil, mend, spoil};
@@ -31,6 +34,12 @@ const CASES: &[(&str, Spoil, &str, &str)] = &[
         Spoil::Mode(0o640),
         "is open to group or others (mode 0640)",
         "chmod 600 ",
+    ),
+    (
+        "unreadable",
+        Spoil::Mode(0),
+        "may not be read by this user",
+        "chmod u+r ",
     ),
     (
         "directory",
@@ -74,7 +83,7 @@ const CASES: &[(&str, Spoil, &str, &str)] = &[
 
 #[test]
 fn mail_waits_for_a_usable_key_and_the_owner_is_told_once() {
-    let house = House::new();
+    let mut house = House::new();
     let mut posts = Vec::new();
     for (name, how, ..) in CASES {
         house.list(name);
@@ -82,6 +91,7 @@ fn mail_waits_for_a_usable_key_and_the_owner_is_told_once() {
         spoil(&house.site, &key(name), *how);
     }
     let good = house.post(super::house::GOOD);
+    house.give_away();
     let log = house.run().stderr;
     house.delivered(&good);
     assert_eq!(house.waiting(), CASES.len(), "{log}");
@@ -159,6 +169,49 @@ fn locked_key_opens_once_its_passphrase_is_set() {
     house.delivered(&text);
     house.adds_up();
     assert!(lab().identity("vault-locked").key.exists());
+}
+
+#[test]
+fn running_daemon_goes_on_once_the_key_is_mended() {
+    let house = House::new();
+    house.list("vault");
+    let text = house.post("vault");
+    spoil(&house.site, &key("vault"), Spoil::Mode(0o644));
+    let log = house.site.path("daemon.log");
+    let mut daemon = house
+        .site
+        .prepared(&["timeout", "60"], &["run"])
+        .stdin(Stdio::null())
+        .stderr(std::fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let until = |what: &str, done: &dyn Fn() -> bool| {
+        let begin = Instant::now();
+        while !done() {
+            let log = std::fs::read_to_string(&log).unwrap();
+            assert!(begin.elapsed().as_secs() < 40, "waited for {what}: {log}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    };
+    let owner = || !house.letters("olga@example.org").is_empty();
+    until("a word to the owner", &owner);
+    // Others do not wait for it.
+    let good = house.post(super::house::GOOD);
+    until("the good post", &|| house.copies(&good) == [1, 1]);
+    house.undelivered(&text);
+    mend(&house.site, &key("vault"));
+    // It looks every half minute by itself; any mail makes it look, not more than every 5 seconds.
+    std::thread::sleep(Duration::from_secs(5));
+    house.post(super::house::GOOD);
+    until("the post that waited", &|| house.copies(&text) == [1, 1]);
+    let status = Command::new("kill").arg(daemon.id().to_string()).status();
+    assert!(status.unwrap().success());
+    assert_eq!(
+        daemon.wait().unwrap().code(),
+        Some(124),
+        "timeout passes the signal on"
+    );
+    house.adds_up();
 }
 
 #[test]

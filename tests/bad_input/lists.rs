@@ -62,6 +62,20 @@ const CASES: &[(&str, &str, Spoil, &str, &str)] = &[
         "is not a regular file",
     ),
     (
+        "unreadable",
+        "list.toml",
+        Spoil::Mode(0),
+        "",
+        "may not be read by this user",
+    ),
+    (
+        "shut",
+        "subscribers",
+        Spoil::Mode(0),
+        "",
+        "may not be read by this user",
+    ),
+    (
         "nobody",
         "subscribers",
         Spoil::Missing,
@@ -93,7 +107,10 @@ const CASES: &[(&str, &str, Spoil, &str, &str)] = &[
 
 #[test]
 fn list_with_a_wrong_file_waits_and_the_others_go_on() {
-    let house = House::new();
+    let mut house = House::new();
+    let settings = std::fs::read_to_string(house.site.path("listseal.toml")).unwrap();
+    let settings = format!("listmasters = [\"max@example.org\"]\n{settings}");
+    house.site.write("listseal.toml", settings);
     let mut posts = Vec::new();
     for (name, file, how, ..) in CASES {
         house.list(name);
@@ -101,6 +118,7 @@ fn list_with_a_wrong_file_waits_and_the_others_go_on() {
         spoil(&house.site, &place(name, file), *how);
     }
     let good = house.post(GOOD);
+    house.give_away();
     let log = house.run().stderr;
     house.delivered(&good);
     let check = house.check(78);
@@ -112,7 +130,19 @@ fn list_with_a_wrong_file_waits_and_the_others_go_on() {
         one_line_says(&check, &[&spot, problem]);
     }
     assert_eq!(house.waiting(), CASES.len(), "{log}");
+    // The owner hears of it once, or the listmaster where it cannot be known who that is.
     house.run();
+    for (name, file, _, line, problem) in CASES {
+        let path = house.site.path(&place(name, file)).display().to_string();
+        let who = if *file == "list.toml" { "max" } else { "olga" };
+        let letters = house.letters(&format!("{who}@example.org"));
+        let spot = format!("{path}{line}");
+        let about: Vec<_> = letters.iter().filter(|one| one.contains(&spot)).collect();
+        assert_eq!(about.len(), 1, "{name}: {letters:#?}");
+        assert!(about[0].contains(problem), "{name}: {}", about[0]);
+    }
+    let count = |who: &str| house.letters(&format!("{who}@example.org")).len();
+    assert_eq!(count("max") + count("olga"), CASES.len());
     house.adds_up();
 
     for (name, file, ..) in CASES {

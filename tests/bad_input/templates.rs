@@ -76,10 +76,7 @@ fn built_in_text_stands_in_for_a_template_that_cannot_be_used() {
     for (name, how) in ODD {
         spoil(&house.site, &template(name), *how);
     }
-    // Root reads everything, so unreadable means something to another user alone.
-    if rustix::process::geteuid().is_root() {
-        house.site.give_to("daemon");
-    }
+    house.give_away();
     for name in names.clone() {
         house.post(name);
     }

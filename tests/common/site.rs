@@ -113,7 +113,7 @@ impl Site {
             format!(
                 "[paths]\nlists = \"lists\"\nspool = \"spool\"\ncertificates = \"certificates\"\n\
                  templates = \"templates\"\nstate = \"state\"\n[trust]\ncafile = \"ca.pem\"\ncrls = \"crls\"\n\
-                 [delivery]\ntransport = \"{url}\"\nretry_first = \"1 s\"\n{more}"
+                 [delivery]\ntransport = \"{url}\"\nretry_first = \"1 s\"\nretry_max = \"1 s\"\n{more}"
             ),
         );
     }

@@ -1,8 +1,6 @@
 //! A small PKI made at run time, and the programs that play the other side.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use getrandom::SysRng;
@@ -18,6 +16,8 @@ use listseal::pki::key::{KeyPair, PrivateKey};
 use listseal::pki::pem;
 use listseal::pki::revocation::Crls;
 use serde_json::Value;
+
+use crate::common;
 
 /// Keys and certificates in a scratch directory, made once per test run.
 pub struct Lab {
@@ -112,32 +112,12 @@ impl Lab {
 
     /// Runs `openssl` with the words of `line` and `input` on standard input.
     pub fn feed(&self, line: &str, input: &[u8]) -> Vec<u8> {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        self.run("openssl", &words, input)
-            .unwrap_or_else(|text| panic!("openssl {line}: {text}"))
+        common::lab::openssl(self.dir(), line, input)
     }
 
     /// Runs a program; its complaints are the error.
     pub fn run(&self, program: &str, words: &[&str], input: &[u8]) -> Result<Vec<u8>, String> {
-        let mut child = Command::new(program)
-            .args(words)
-            .current_dir(self.dir())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{program} is needed for this test: {error}"));
-        let mut stdin = child.stdin.take().unwrap();
-        let output = std::thread::scope(|scope| {
-            // A program that stops reading early is no trouble of ours.
-            scope.spawn(move || stdin.write_all(input).ok());
-            child.wait_with_output().unwrap()
-        });
-        if output.status.success() {
-            Ok(output.stdout)
-        } else {
-            Err(String::from_utf8_lossy(&output.stderr).into_owned())
-        }
+        common::lab::run(self.dir(), program, words, input)
     }
 
     pub fn certificate(&self, name: &str) -> Certificate {

@@ -9,6 +9,8 @@
     missing_docs
 )]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod encrypted;
 mod forged;
 mod framing;

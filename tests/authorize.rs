@@ -10,6 +10,7 @@
     missing_docs
 )]
 
+mod common;
 #[path = "open/lab.rs"]
 mod lab;
 

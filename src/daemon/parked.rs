@@ -83,11 +83,11 @@ impl Parked {
         free.into_iter().collect()
     }
 
-    /// Returns how long until the next one is due by the clock.
+    /// Returns how long until the next one is due by the clock, or its list is to be asked again.
     pub fn next(&self, now: OffsetDateTime) -> Option<std::time::Duration> {
-        let due = self.waiting.values().filter_map(|until| match until {
-            Until::Due(at) => Some(*at),
-            Until::Mended(..) => None,
+        let due = self.waiting.values().map(|until| match until {
+            Until::Due(at) => *at,
+            Until::Mended(..) => now.saturating_add(BETWEEN_QUESTIONS),
         });
         let wait = due.min()? - now;
         Some(wait.max(Duration::ZERO).unsigned_abs())

@@ -57,6 +57,8 @@ pub(super) fn judge(
     let recipient = arrival.message.envelope.recipient();
     let world = site.world(recipient)?;
     let list = world.policy().address.clone();
+    let turn = site.turn(&list);
+    let _turn = lock(&turn);
     if let Some(twin) = arrival.twin {
         info!(spool = %id, list = %list, twin = %twin, authorize = "discard", reason = "duplicate");
         let decision = Decision::discard(list, Reason::Duplicate);

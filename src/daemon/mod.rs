@@ -130,6 +130,8 @@ struct Hands {
     observer: Observer,
     /// Held shared while a message is opened, alone for one that ended the process before.
     opening: RwLock<()>,
+    /// Held while people are told of a trouble, so that it is told once however many mails it stops.
+    telling: tokio::sync::Mutex<()>,
 }
 
 impl Daemon {
@@ -161,6 +163,7 @@ impl Daemon {
                 retry,
                 observer,
                 opening: RwLock::new(()),
+                telling: tokio::sync::Mutex::new(()),
             }),
         })
     }

@@ -43,6 +43,10 @@ impl Parked {
         self.waiting.insert(id, until);
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     pub fn ids(&self) -> impl Iterator<Item = SpoolId> {
         self.waiting.keys().copied()
     }

@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 use super::carry::{blocking, died};
 use super::end::{End, Pause, Report};
 use super::parked::{Parked, Standing, Until};
-use super::site::Obstacle;
+use super::site::{Obstacle, Site};
 use super::tell::tell;
 use super::work::work;
 use super::{DaemonError, Hands, Pace, Summary};
@@ -30,6 +30,8 @@ pub(super) struct Run {
     queue: VecDeque<SpoolId>,
     busy: HashSet<SpoolId>,
     parked: Parked,
+    /// Something may have come since the last scan.
+    hinted: bool,
     /// Messages that people sent back and that were taken up since.
     resent: HashSet<SpoolId>,
     tasks: JoinSet<Report>,
@@ -60,6 +62,7 @@ impl Run {
             queue: VecDeque::new(),
             busy: HashSet::new(),
             parked: Parked::default(),
+            hinted: true,
             resent: HashSet::new(),
             tasks: JoinSet::new(),
             tellers: JoinSet::new(),
@@ -104,7 +107,9 @@ impl Run {
             // A watched directory says at once what came while nobody was free to take it.
             tokio::select! {
                 Some(report) = self.tasks.join_next() => self.ended(report),
-                () = self.watch.changed_within(longest), if self.tasks.len() < AT_ONCE => {}
+                () = self.watch.changed_within(longest), if self.tasks.len() < AT_ONCE => {
+                    self.hinted = true;
+                }
                 Some(_) = self.tellers.join_next() => {}
                 _ = self.stop.changed() => {}
                 () = sleep_until(beat), if pulse.is_some() => {}
@@ -116,6 +121,20 @@ impl Run {
     /// Finds messages that nobody works on.
     async fn look(&mut self) {
         let (site, now) = (self.hands.site.clone(), OffsetDateTime::now_utc());
+        if !self.parked.is_empty() {
+            self.release(site, now).await;
+        }
+        // A long queue is not looked for again after each message of it (contract E25).
+        let room = AHEAD.saturating_sub(self.queue.len());
+        if room == 0 || !(self.hinted || self.queue.is_empty()) {
+            return;
+        }
+        self.hinted = false;
+        self.scan(room).await;
+    }
+
+    /// Takes up what has waited long enough.
+    async fn release(&mut self, site: Arc<Site>, now: OffsetDateTime) {
         let mut parked = std::mem::take(&mut self.parked);
         let released = spawn_blocking(move || {
             let free = parked.release(&site, now);
@@ -129,10 +148,9 @@ impl Run {
             // What was parked is found again by the scan.
             Err(error) => self.trouble(died(error)),
         }
-        let room = AHEAD.saturating_sub(self.queue.len());
-        if room == 0 {
-            return;
-        }
+    }
+
+    async fn scan(&mut self, room: usize) {
         let own = self.hands.clone();
         let known: HashSet<SpoolId> = self
             .busy

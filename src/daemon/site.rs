@@ -48,6 +48,7 @@ pub(super) struct Site {
     user: RelayUser,
     limits: Mutex<NoticeLimits>,
     replay: Mutex<HashMap<Address, Arc<Mutex<ReplayStore>>>>,
+    turns: Mutex<HashMap<Address, Arc<Mutex<()>>>>,
     complained: Mutex<HashSet<String>>,
 }
 
@@ -90,6 +91,7 @@ impl Site {
             claims: KeyClaims::default(),
             trust: TrustStore::default(),
             replay: Mutex::default(),
+            turns: Mutex::default(),
             complained: Mutex::default(),
             user,
             lists,
@@ -99,8 +101,8 @@ impl Site {
 
     /// Returns the world of the list or site that `recipient` leads to.
     pub fn world(&self, recipient: &Address) -> Result<World, Obstacle> {
-        let broken = |problems: Problems| Obstacle {
-            of: recipient.clone(),
+        let broken = |of: &Address, problems: Problems| Obstacle {
+            of: of.clone(),
             reason: Reason::ScenarioError,
             problems: problems.0,
         };
@@ -115,14 +117,18 @@ impl Site {
         };
         let route = self.lists.route(recipient);
         let route = route.and_then(|route| route.ok_or_else(gone));
-        let (config, role, is_site) = match route.map_err(|problem| broken(problem.into()))? {
-            Route::List(list, role) => (self.lists.read(&list).map_err(broken)?, role, false),
-            Route::Site(site) => (
-                self.lists.read_site(site.domain()).map_err(broken)?,
-                Role::Register,
-                true,
-            ),
+        let route = route.map_err(|problem| broken(recipient, problem.into()))?;
+        let (of, read, role, is_site) = match route {
+            Route::List(list, role) => {
+                let read = self.lists.read(&list);
+                (list, read, role, false)
+            }
+            Route::Site(site) => {
+                let read = self.lists.read_site(site.domain());
+                (site, read, Role::Register, true)
+            }
         };
+        let config = read.map_err(|problems| broken(&of, problems))?;
         let trust = self.trust.current(&config.trust);
         self.complain(trust.problems.iter());
         if let Some(problem) = trust.trouble() {
@@ -193,6 +199,12 @@ impl Site {
         });
         self.complain(ring.problems());
         ring
+    }
+
+    /// Returns what is held while a message of `list` is judged: two at once could each be taken for
+    /// the first one with a content key (contract S19).
+    pub fn turn(&self, list: &Address) -> Arc<Mutex<()>> {
+        lock(&self.turns).entry(list.clone()).or_default().clone()
     }
 
     /// Returns the memory of what a list admitted.
@@ -294,7 +306,11 @@ impl Site {
     pub fn complain<'a>(&self, problems: impl IntoIterator<Item = &'a Problem>) {
         for problem in problems {
             let text = problem.text();
-            if lock(&self.complained).insert(text.clone()) {
+            let mut complained = lock(&self.complained);
+            if complained.len() > MOST_COMPLAINTS {
+                complained.clear();
+            }
+            if complained.insert(text.clone()) {
                 warn!(
                     list = problem.list.as_ref().map(tracing::field::display),
                     "{text}"
@@ -334,6 +350,9 @@ impl World {
         }
     }
 }
+
+/// Problems remembered as logged; more than any site that is looked after has.
+const MOST_COMPLAINTS: usize = 10_000;
 
 /// Locks `mutex`; a thread that died holding it left nothing half done that a file does not know.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -21,6 +21,7 @@ use crate::store::told::digest_hex;
 
 /// Tells those who can mend `obstacle`, the trouble of mail for `recipient`.
 pub(super) async fn tell(hands: Arc<Hands>, recipient: Address, obstacle: Obstacle) {
+    let _alone = hands.telling.lock().await;
     let own = hands.clone();
     let (of, trouble) = (obstacle.of.clone(), trouble(&obstacle));
     let letters = spawn_blocking(move || letters(&own.site, &recipient, &obstacle)).await;

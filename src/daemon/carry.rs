@@ -146,6 +146,9 @@ impl Delivery {
         // S41: addresses of members are for those who ask for more than the log's usual level.
         debug!(spool = %id, item = index, to = %item.to, lang = item.lang);
         match &answer.outcome {
+            None if matches!(answer.slot, Slot::Failed { .. }) => {
+                warn!(spool = %id, item = index, what, deliver = "failed", reply = "it could not be made");
+            }
             Some(Outcome::Sent(reply)) => {
                 info!(spool = %id, item = index, what, deliver = "sent", reply);
             }

@@ -85,14 +85,19 @@ fn letter(site: &Site, world: &World, to: &Address, obstacle: &Obstacle) -> Opti
     } else {
         let lines: Vec<String> = obstacle.problems.iter().map(Problem::text).collect();
         let report = format!("Mail to {} waits:\n{}", obstacle.of, lines.join("\n"));
-        facts = facts.with(Variable::Report, &report);
+        facts = facts.with(Variable::Report, &report).with(
+            Variable::Commands,
+            &format!("listseal check {}", obstacle.of),
+        );
         Kind::OwnerReport
     };
     if let Some(problem) = first {
         facts = facts
             .with(Variable::File, &problem.file.display().to_string())
-            .with(Variable::Problem, &problem.problem)
-            .with(Variable::Commands, &problem.remedy);
+            .with(
+                Variable::Problem,
+                &format!("{} - {}", problem.problem, problem.remedy),
+            );
     }
     let token = format!(
         "{}.{}",

@@ -33,7 +33,7 @@ use rustix::fs::{Gid, Mode, OFlags, Stat, Uid, fchmod, fchown, fstat, mkdirat, o
 use rustix::io::Errno;
 use time::OffsetDateTime;
 
-use crate::model::{Address, Envelope, SpoolId};
+use crate::model::{Address, Envelope, SpoolId, micros};
 use crate::spool::durable::{self, Draft};
 use crate::spool::layout::Shelf;
 use crate::spool::message::Writer;
@@ -133,7 +133,7 @@ pub fn accept(
     }
 
     let random = crate::spool::layout::random_u64()?;
-    let micros = micros_now();
+    let micros = micros(OffsetDateTime::now_utc());
     let draft_name = format!("{micros:016x}{random:016x}");
     let place = spool.join(Shelf::New.name());
     let draft = inbox.draft(&draft_name, &place)?; // I1
@@ -302,10 +302,6 @@ fn fill(input: &mut dyn Read, piece: &mut [u8]) -> Result<usize, IntakeError> {
 
 fn fd(owned: &OwnedFd) -> std::os::fd::BorrowedFd<'_> {
     std::os::fd::AsFd::as_fd(owned)
-}
-
-fn micros_now() -> u64 {
-    u64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos() / 1000).unwrap_or_default()
 }
 
 // sysexits.h; any other code for local trouble would make Postfix bounce the mail (pipe(8)).

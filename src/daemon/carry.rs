@@ -222,7 +222,7 @@ async fn send(
     };
     let outcome = hands.courier.deliver(&parcel).await;
     let now = OffsetDateTime::now_utc();
-    let at = u64::try_from(now.unix_timestamp_nanos() / 1000).unwrap_or_default();
+    let at = crate::model::micros(now);
     let slot = match (&outcome, instead) {
         (Outcome::Deferred { code, .. }, _) => {
             let jitter = f64::from(u32::try_from(at & 0xffff).unwrap_or(0)) / 65535.0;

@@ -88,8 +88,7 @@ async fn settle(hands: &Arc<Hands>, id: SpoolId, pause: Pause) -> End {
         }
         Pause::Spool(error @ SpoolError::Corrupt { .. }) => {
             warn!(spool = %id, "{error}; set aside in bad/, listseal spool show {id}");
-            let now = OffsetDateTime::now_utc().unix_timestamp_nanos() / 1000;
-            let at = u64::try_from(now).unwrap_or_default();
+            let at = crate::model::micros(OffsetDateTime::now_utc());
             spool
                 .spool
                 .quarantine(id, &Why::new("damaged", error.to_string(), at))?;

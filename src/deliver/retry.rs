@@ -12,7 +12,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::config::Delivery;
-use crate::model::Deferral;
+use crate::model::{Deferral, micros};
 
 /// How often and how long to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,10 +99,6 @@ pub fn wait(deferral: &Deferral, now: OffsetDateTime) -> Duration {
         return Duration::ZERO;
     }
     Duration::from_micros(deferral.next_due.saturating_sub(now))
-}
-
-fn micros(now: OffsetDateTime) -> u64 {
-    u64::try_from(now.unix_timestamp_nanos() / 1000).unwrap_or_default()
 }
 
 /// Attempts that giving up needs, however long it took.

@@ -13,6 +13,8 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
+use super::figures::hex;
+
 /// Escapes `text` as Sympa does since 6.2.63b.1: bytes outside `A-Za-z0-9+-.@` become `_xx`.
 #[must_use]
 pub fn underscore(text: &str) -> String {
@@ -77,9 +79,7 @@ fn shortened(name: String, address_key: &str) -> String {
     }
     let mut short: String = name.chars().take(KEPT).collect();
     short.push('~');
-    for byte in Sha256::digest(address_key.as_bytes()) {
-        let _ = write!(short, "{byte:02x}");
-    }
+    short += &hex(&Sha256::digest(address_key.as_bytes()));
     short
 }
 

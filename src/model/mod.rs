@@ -9,15 +9,18 @@ pub mod address;
 pub mod deferral;
 pub mod envelope;
 pub mod escape;
+pub mod figures;
 pub mod id;
 pub mod list;
 pub mod plan;
 pub mod reason;
 pub mod roster;
 pub mod route;
+pub mod trace;
 
 pub use address::Address;
 pub use deferral::Deferral;
 pub use envelope::Envelope;
+pub use figures::{hex, micros};
 pub use id::SpoolId;
 pub use reason::Reason;

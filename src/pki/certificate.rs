@@ -25,6 +25,7 @@ use sha2::{Digest as _, Sha256};
 use crate::asn1::oid::Oid;
 use crate::asn1::reader::tag;
 use crate::asn1::{Asn1Error, Reader, Tlv};
+use crate::model::hex;
 use crate::pki::extension::{Extension, KeyUsage, read_extensions};
 use crate::pki::name::{self, Canonical};
 use crate::pki::public_key::{KeyProblem, PublicKey};
@@ -333,14 +334,6 @@ impl Certificate {
 fn range_within(whole: &[u8], part: &[u8]) -> Range<usize> {
     let start = part.as_ptr().addr().saturating_sub(whole.as_ptr().addr());
     start..start.saturating_add(part.len())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }
 
 impl PartialEq for Certificate {

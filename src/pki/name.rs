@@ -14,6 +14,7 @@ use std::fmt::Write as _;
 use crate::asn1::oid::{self, Oid};
 use crate::asn1::reader::tag;
 use crate::asn1::{Asn1Error, Reader, Tlv};
+use crate::model::hex;
 
 /// A name in the form that is compared: one entry per relative name, outermost first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -179,11 +180,7 @@ fn escaped(text: &str) -> String {
 }
 
 fn hex_form(raw: &[u8]) -> String {
-    let mut out = String::from("#");
-    for byte in raw {
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
+    format!("#{}", hex(raw))
 }
 
 fn kind_name(kind: &Tlv) -> String {

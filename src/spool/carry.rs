@@ -12,11 +12,11 @@ use time::OffsetDateTime;
 use super::books::done;
 use super::error::SpoolError;
 use super::layout::{Layout, Shelf};
-use super::queue::{Spool, micros};
+use super::queue::Spool;
 use super::slots::{Slot, Slots, Tally};
 use super::why::{Why, again_name, json, message_name, plan_name, slots_name, why_name, write_why};
-use crate::model::SpoolId;
 use crate::model::plan::{Disposition, Plan, What};
+use crate::model::{SpoolId, micros};
 
 impl Spool {
     /// Makes a plan durable (D5): from here on it is carried out, whatever happens. A held or

@@ -17,13 +17,12 @@ use super::error::SpoolError;
 use super::layout::{Layout, Shelf};
 use super::ledger::Ledger;
 use super::message::{self, Head, Message};
-use super::queue::micros;
 use super::slots::{Slot, Slots, Tally};
 use super::why::{
     Again, Why, again_name, ids, json, message_name, plan_name, read_why, slots_name, why_name,
 };
-use crate::model::SpoolId;
 use crate::model::plan::{Item, Plan};
+use crate::model::{SpoolId, micros};
 
 /// A spool as people see it, beside a running daemon or without one.
 #[derive(Debug)]

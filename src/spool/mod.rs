@@ -54,7 +54,6 @@ mod tests;
 pub use books::Totals;
 pub use desk::{Desk, Entry, State};
 pub use error::SpoolError;
-pub use fingerprint::digest_without_trace;
 pub use guard::check_room;
 pub use layout::{Layout, Shelf};
 pub use message::Message;

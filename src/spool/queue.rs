@@ -30,8 +30,8 @@ use super::slots::Slots;
 use super::watch::Watch;
 use super::why::{Again, Why, again_name, ids, message_name};
 use crate::config::Settings;
-use crate::model::SpoolId;
 use crate::model::plan::Plan;
+use crate::model::{SpoolId, hex, micros};
 
 /// Where the spool is and what it may be on.
 #[derive(Clone, Debug)]
@@ -317,18 +317,6 @@ impl Spool {
         self.quarantine(id, &why)?;
         Ok(Received::Quarantined(why))
     }
-}
-
-pub(super) fn micros(now: OffsetDateTime) -> u64 {
-    u64::try_from(now.unix_timestamp_nanos() / 1000).unwrap_or_default()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}"); // writing to a String cannot fail
-        out
-    })
 }
 
 /// Crashes, the last one alone, after which a message is set aside (contract R11).

@@ -16,7 +16,7 @@ use super::queue::Spool;
 use super::slots::Slot;
 use super::why::write_why;
 use super::why::{Why, again_name, ids, message_name, plan_name, read_why, slots_name, why_name};
-use crate::model::SpoolId;
+use crate::model::{SpoolId, micros};
 
 /// What was found and done at start, for the log.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(super) fn recover(spool: &Spool) -> Result<Recovery, SpoolError> {
     mend_ends(spool, &mut recovery)?;
     mend_notes(spool)?;
     recovery.lost = lost(spool)?;
-    let now = super::queue::micros(time::OffsetDateTime::now_utc());
+    let now = micros(time::OffsetDateTime::now_utc());
     spool.ledger().condense_if_long(&spool.layout, now)?;
     Ok(recovery)
 }

@@ -29,7 +29,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::config::Problem;
 use crate::config::permission::{RelayUser, quoted};
-use crate::model::{Address, escape};
+use crate::model::{Address, escape, hex};
 use crate::pki::{Certificate, Digest, Slot, pem};
 use crate::store::pem_file::{self, Stamp, make_directory, sync_directory, unwritten};
 
@@ -347,14 +347,6 @@ fn only_certificate(path: &Path, bytes: &[u8]) -> Result<Certificate, Problem> {
             "leave the one that is to be used in it",
         )),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }
 
 /// Where Listseal keeps what Sympa must not see.

@@ -31,6 +31,5 @@ pub mod roster;
 pub mod scenarios;
 pub mod templates;
 pub mod told;
-mod trace;
 
 pub use journal::Damage;

@@ -32,10 +32,10 @@ use zeroize::Zeroizing;
 use crate::config::Problem;
 use crate::config::permission::{RelayUser, read_private};
 use crate::model::escape::file_name;
+use crate::model::trace::without_trace;
 use crate::model::{Address, SpoolId};
 use crate::store::journal::{Damage, Journal, sync_directory, trouble};
 use crate::store::replay_entry::{Entry, PAYLOAD};
-use crate::store::trace::without_trace;
 
 /// The memory of one list.
 #[derive(Debug)]

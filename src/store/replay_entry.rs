@@ -10,7 +10,7 @@
 
 use time::OffsetDateTime;
 
-use crate::model::SpoolId;
+use crate::model::{SpoolId, hex};
 use crate::store::replay::{Key, Seen, What};
 
 /// Bytes of a record without its checksum.
@@ -113,8 +113,7 @@ fn id_bytes(id: SpoolId) -> Vec<u8> {
 }
 
 fn id_from(bytes: &[u8]) -> Option<SpoolId> {
-    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    hex.parse().ok()
+    hex(bytes).parse().ok()
 }
 
 #[cfg(test)]

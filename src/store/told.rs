@@ -17,7 +17,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::Problem;
-use crate::model::Address;
+use crate::model::{Address, hex};
 use crate::store::journal::Journal;
 
 /// The troubles that people know of.
@@ -94,12 +94,7 @@ fn entry(of: &Address, trouble: &str, to: &Address) -> Entry {
 /// Returns a name of a trouble that shows nothing of it, for Message-IDs.
 #[must_use]
 pub fn digest_hex(of: &Address, trouble: &str) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(32);
-    for byte in digest(&[of.key(), trouble]) {
-        let _ = write!(out, "{byte:02x}"); // writing to a String cannot fail
-    }
-    out
+    hex(&digest(&[of.key(), trouble]))
 }
 
 /// Digests texts with their lengths, so that no two lists of texts are alike.

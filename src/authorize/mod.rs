@@ -18,7 +18,7 @@
 //! | encrypted, `encrypt = "never"` | refuse | `encrypted-not-accepted` | the member |
 //! | content key seen, earlier copy unproven, this one proven | hold | `replay` | the deciders (S20) |
 //! | content key seen | withhold | `replay` | nobody (S19) |
-//! | not decryptable while a key of the list cannot be used | wait | `key-unavailable` | the owners (decision 3) |
+//! | not decryptable while a key of the list cannot be used, and not refused whatever is inside | wait | `key-unavailable` | the owners (decision 3) |
 //! | scenario rejects, encrypted and unprocessable | refuse | `undecryptable` | the member, one text for all causes (S10) |
 //! | scenario rejects, a valid signature would have helped | refuse | `not-signed`, `bad-signature`, `from-mismatch`, or what ails the chain | the member |
 //! | scenario rejects otherwise | refuse | `not-member`, `not-allowed` | the member |
@@ -114,7 +114,10 @@ pub fn decide(facts: &Facts<'_>, rules: &Rules<'_>) -> Verdict {
         return verdict;
     }
     let keyless = matches!(facts.reason, Some(Reason::NoKey | Reason::NoRecipient));
-    if rules.key_unavailable && facts.encrypted && facts.decrypted != Some(true) && keyless {
+    // Whom the rules refuse whatever he can prove need not wait: strangers cannot fill the spool.
+    let hopeless = || scenario.decide(&subject, Method::Smime).action == Action::Reject;
+    let shut = facts.encrypted && facts.decrypted != Some(true);
+    if rules.key_unavailable && shut && keyless && !hopeless() {
         return Verdict::Wait(Reason::KeyUnavailable);
     }
     by_scenario(facts, rules, scenario, &subject, member)

@@ -112,11 +112,20 @@ impl Delivery {
                 _ = self.stop.changed(), if !stopped => { stopped = true; continue }
             };
             let Some(first) = answered else { break };
-            let mut answers = vec![first.map_err(died)?];
-            while let Some(more) = under_way.try_join_next() {
-                answers.push(more.map_err(died)?);
+            let (mut answers, mut failed) = (Vec::new(), None);
+            let mut next = Some(first);
+            while let Some(answer) = next {
+                match answer {
+                    Ok(answer) => answers.push(answer),
+                    Err(error) => failed = Some(died(error)),
+                }
+                next = under_way.try_join_next();
             }
+            // What was answered is on record before anything else: no copy goes out twice for it.
             self.record(answers).await?;
+            if let Some(pause) = failed {
+                return Err(pause);
+            }
         }
         Ok(())
     }
@@ -174,11 +183,10 @@ impl Delivery {
     async fn conclude(&self) -> Result<End, Pause> {
         let slots = self.slots.clone();
         let states = blocking(move || slots.states()).await?;
-        let next = states.iter().filter_map(deferral).map(|d| d.next_due).min();
-        if let Some(next) = next {
-            let nanos = i128::from(next).saturating_mul(1000);
-            let due = OffsetDateTime::from_unix_timestamp_nanos(nanos);
-            return Ok(End::Deferred(due.unwrap_or(OffsetDateTime::UNIX_EPOCH)));
+        let now = OffsetDateTime::now_utc();
+        let next = states.iter().filter_map(deferral);
+        if let Some(pause) = next.map(|deferral| wait(&deferral, now)).min() {
+            return Ok(End::Deferred(pause));
         }
         let (hands, id) = (self.hands.clone(), self.id);
         let tally = blocking(move || hands.spool.finish(id)).await?; // D12, D13
@@ -210,6 +218,10 @@ async fn send(
                 outcome: None,
             };
         }
+        Ok(Made::Later(text)) => {
+            let outcome = Outcome::Deferred { code: 0, text };
+            return answer(&hands, index, before, outcome, None);
+        }
         // A copy that cannot even be made ends here: its message must not be stuck for ever.
         Err(_) => {
             let reason = Reason::MessageRefused;
@@ -221,6 +233,17 @@ async fn send(
         }
     };
     let outcome = hands.courier.deliver(&parcel).await;
+    answer(&hands, index, before, outcome, instead)
+}
+
+/// Returns what to record of an outcome; `instead` is set where a notice stood for the copy.
+fn answer(
+    hands: &Hands,
+    index: usize,
+    before: Option<Deferral>,
+    outcome: Outcome,
+    instead: Option<Reason>,
+) -> Answer {
     let now = OffsetDateTime::now_utc();
     let at = crate::model::micros(now);
     let slot = match (&outcome, instead) {

@@ -27,14 +27,13 @@ use zeroize::Zeroizing;
 
 use super::end::Pause;
 use super::judge::open_message;
-use super::letters::Letters;
+use super::letters::{Letters, mail_of};
 use super::site::{Site, World};
 use crate::authorize::{Admitted, readmit};
 use crate::config::Problem;
 use crate::deliver::{Cargo, Parcel};
-use crate::mime::write::Header;
 use crate::mime::{Entity, Field};
-use crate::model::list::ContentCipher;
+use crate::model::list::{ContentCipher, MissingCertificate};
 use crate::model::plan::{Disposition, Item, Plan, What};
 use crate::model::route::verp;
 use crate::model::{Reason, SpoolId};
@@ -61,6 +60,8 @@ pub(super) struct Copies {
 pub(super) enum Made {
     /// Send it; then the item has this end, where it is not simply sent.
     Parcel(Box<Parcel>, Option<Reason>),
+    /// Not now: it has to be prepared anew.
+    Later(String),
     /// Nothing is to be sent.
     Never(Slot),
 }
@@ -135,7 +136,7 @@ impl Copies {
                 again = copies.reopen(now)?;
                 &again
             };
-            let whole = (opened.decrypted() == Some(true)).then(|| whole(opened));
+            let whole = (opened.decrypted() == Some(true)).then(|| mail_of(opened));
             copies.enclosure = whole;
         }
         Ok(copies)
@@ -288,23 +289,32 @@ impl Copies {
     }
 
     fn sealed(&self, item: &Item, index: usize) -> Made {
-        let Some((recipient, cipher)) = self.recipients.get(&index) else {
-            let now = OffsetDateTime::now_utc();
-            let found = self.site.recipient(&self.world, &item.to, now);
-            let reason = found.err().unwrap_or(Reason::CertificateUnusable);
-            return self.notice(item, index, Some(reason));
+        let sealed = match (self.recipients.get(&index), &self.sealing) {
+            (Some((recipient, cipher)), Some(sealing)) => sealing.copy_for(recipient, *cipher),
+            _ => return self.unreadable(item, index),
         };
-        let copy = self
-            .sealing
-            .as_ref()
-            .ok_or(SealError::Cipher)
-            .and_then(|sealing| sealing.copy_for(recipient, *cipher));
-        match copy {
+        match sealed {
             Ok(sealed) => self.copy(item, sealed.into()),
             Err(error) => {
                 warn!(spool = %self.message.id, seal = %error, item = index);
-                self.notice(item, index, Some(Reason::CertificateUnusable))
+                self.withheld(item, index, Reason::CertificateUnusable)
             }
+        }
+    }
+
+    /// A certificate that was good when the plan was made, and was not when the copies were prepared.
+    fn unreadable(&self, item: &Item, index: usize) -> Made {
+        let now = OffsetDateTime::now_utc();
+        match self.site.recipient(&self.world, &item.to, now) {
+            Ok(_) => Made::Later("the certificate was replaced meanwhile".to_owned()),
+            Err(reason) => self.withheld(item, index, reason),
+        }
+    }
+
+    fn withheld(&self, item: &Item, index: usize, reason: Reason) -> Made {
+        match self.world.policy().missing_certificate {
+            MissingCertificate::Notice => self.notice(item, index, Some(reason)),
+            MissingCertificate::Nothing => Made::Never(Slot::Withheld { reason }),
         }
     }
 
@@ -368,29 +378,3 @@ impl Copies {
 fn lost(reason: Reason) -> Slot {
     Slot::Failed { reason, code: 0 }
 }
-
-/// Returns the opened post as a mail of its own, for people to read: who wrote it and when, and
-/// what is inside.
-fn whole(opened: &Opened) -> Zeroizing<Vec<u8>> {
-    let mut header = Header::new();
-    for field in opened.fields() {
-        if SHOWN.iter().any(|name| field.is(name)) {
-            header.push_received(&field);
-        }
-    }
-    let mut mail = Zeroizing::new(header.as_bytes().to_vec());
-    mail.extend_from_slice(b"MIME-Version: 1.0\r\n");
-    mail.extend_from_slice(opened.sealing_entity());
-    mail
-}
-
-/// The fields of a held post that moderators see.
-const SHOWN: [&str; 7] = [
-    "From",
-    "To",
-    "Cc",
-    "Date",
-    "Subject",
-    "Message-ID",
-    "Reply-To",
-];

@@ -1,6 +1,6 @@
 //! How the work on one message ends, for now or for good.
 
-use time::OffsetDateTime;
+use std::time::Duration;
 
 use super::parked::Standing;
 use super::site::Obstacle;
@@ -10,12 +10,14 @@ use crate::spool::SpoolError;
 /// What became of the work on one message.
 #[derive(Debug)]
 pub(super) enum End {
-    /// Some items wait for another attempt, the first of them at this time.
-    Deferred(OffsetDateTime),
+    /// Some items wait for another attempt, the first of them so long.
+    Deferred(Duration),
     /// Every item has its end, and the message is closed or rests.
     Finished,
     /// The message is gone or set aside: nothing more to do.
     Gone,
+    /// It was moved to `bad/`, for this reason: people have to look at it.
+    SetAside(String),
     /// It waits; for its list, where that is the reason.
     Paused(Option<Standing>, Box<Pause>),
     /// The daemon is stopping; a later one goes on.

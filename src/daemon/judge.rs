@@ -232,6 +232,10 @@ impl Hands<'_> {
                 let silent = world.ring.signing().is_none();
                 (register::register(&case, &opened, silent), None)
             }
+            // Who asks for a certificate that was never made asks the owners.
+            Role::SendKey if world.ring.is_absent() => {
+                (people::forward(&case, &Role::Owner, policy), None)
+            }
             Role::SendKey => {
                 let has_certificate = world.ring.encryption().is_some();
                 (people::send_key(&case, has_certificate), None)
@@ -286,7 +290,7 @@ impl Hands<'_> {
                 .again
                 .as_ref()
                 .is_some_and(|again| again.approved),
-            now,
+            now: self.accepted(),
         };
         let origin = Origin::of(&opened);
         let outcome = authorize(opened, case.message, &rules);
@@ -315,13 +319,16 @@ impl Hands<'_> {
     }
 
     fn open(&self, keys: &[KeyPair]) -> Opened {
-        open_message(
-            self.site,
-            self.world,
-            &self.arrival.message.data,
-            keys,
-            self.now,
-        )
+        let message = &self.arrival.message.data;
+        open_message(self.site, self.world, message, keys, self.accepted())
+    }
+
+    /// Returns when the message was taken in: certificates are judged and signing times measured as
+    /// of then, however long it has waited (contract S21, S29).
+    fn accepted(&self) -> OffsetDateTime {
+        let nanos = i128::from(self.arrival.message.id.micros()).saturating_mul(1000);
+        let accepted = OffsetDateTime::from_unix_timestamp_nanos(nanos);
+        accepted.unwrap_or(self.now).min(self.now)
     }
 
     /// Returns what a problem of ours does to this message: it waits.

@@ -10,13 +10,16 @@ use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 use time::OffsetDateTime;
 use tracing::warn;
+use zeroize::Zeroizing;
 
 use super::site::{Site, World};
 use crate::deliver::Cargo;
 use crate::mime::Entity;
+use crate::mime::write::Header;
 use crate::model::plan::{Item, Plan, What};
 use crate::model::{Address, Reason};
 use crate::notice::{Attachment, Facts, Kind, Letter, RenderError, Rendered, Variable};
+use crate::open::Opened;
 use crate::pki::{Certificate, pem};
 use crate::relay::lessons::shown;
 use crate::seal::{SealError, multipart_signed};
@@ -249,3 +252,29 @@ fn is_answer(kind: Kind) -> bool {
         Kind::CertMissing | Kind::NewPost | Kind::OwnerReport | Kind::ScenarioError
     )
 }
+
+/// Returns the opened post as a mail of its own, for people to read: who wrote it and when, and
+/// what is inside.
+pub(super) fn mail_of(opened: &Opened) -> Zeroizing<Vec<u8>> {
+    let mut header = Header::new();
+    for field in opened.fields() {
+        if SHOWN.iter().any(|name| field.is(name)) {
+            header.push_received(&field);
+        }
+    }
+    let mut mail = Zeroizing::new(header.as_bytes().to_vec());
+    mail.extend_from_slice(b"MIME-Version: 1.0\r\n");
+    mail.extend_from_slice(opened.sealing_entity());
+    mail
+}
+
+/// The fields of a held post that moderators see.
+const SHOWN: [&str; 7] = [
+    "From",
+    "To",
+    "Cc",
+    "Date",
+    "Subject",
+    "Message-ID",
+    "Reply-To",
+];

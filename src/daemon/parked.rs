@@ -2,12 +2,14 @@
 //!
 //! # Invariants
 //!
+//! * Waiting is measured by a clock that nobody sets (contract R13).
 //! * What waits for a list is looked at again as soon as that list's troubles change; nothing of it
 //!   is opened before (contract decision 3).
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
-use time::{Duration, OffsetDateTime};
+use tokio::time::Instant;
 
 use super::site::{Obstacle, Site};
 use crate::model::{Address, SpoolId};
@@ -17,16 +19,16 @@ use crate::model::{Address, SpoolId};
 pub(super) struct Parked {
     waiting: HashMap<SpoolId, Until>,
     /// When the lists were last asked for their troubles.
-    asked: Option<OffsetDateTime>,
+    asked: Option<Instant>,
 }
 
 /// What a message waits for.
 #[derive(Clone, Debug)]
 pub(super) enum Until {
     /// This instant.
-    Due(OffsetDateTime),
-    /// The troubles of a list are others than now, or this long has passed.
-    Mended(Standing, OffsetDateTime),
+    Due(Instant),
+    /// The troubles of a list are others than now, or this instant.
+    Mended(Standing, Instant),
 }
 
 /// How an address of ours stood when a message to it was put aside.
@@ -56,11 +58,11 @@ impl Parked {
     }
 
     /// Takes out the messages that need not wait any longer.
-    pub fn release(&mut self, site: &Site, now: OffsetDateTime) -> Vec<SpoolId> {
+    pub fn release(&mut self, site: &Site, now: Instant) -> Vec<SpoolId> {
         let mut asked: HashMap<Address, Option<Obstacle>> = HashMap::new();
         let patient = self
             .asked
-            .is_some_and(|at| at <= now && now - at < BETWEEN_QUESTIONS);
+            .is_some_and(|at| now.duration_since(at) < BETWEEN_QUESTIONS);
         if !patient {
             self.asked = Some(now);
         }
@@ -88,13 +90,12 @@ impl Parked {
     }
 
     /// Returns how long until the next one is due by the clock, or its list is to be asked again.
-    pub fn next(&self, now: OffsetDateTime) -> Option<std::time::Duration> {
+    pub fn next(&self, now: Instant) -> Option<Duration> {
         let due = self.waiting.values().map(|until| match until {
             Until::Due(at) => *at,
-            Until::Mended(..) => now.saturating_add(BETWEEN_QUESTIONS),
+            Until::Mended(..) => now + BETWEEN_QUESTIONS,
         });
-        let wait = due.min()? - now;
-        Some(wait.max(Duration::ZERO).unsigned_abs())
+        Some(due.min()?.saturating_duration_since(now))
     }
 
     /// Returns how many wait for the clock, and how many for people.
@@ -106,4 +107,4 @@ impl Parked {
 }
 
 /// Asking a list means reading its files.
-const BETWEEN_QUESTIONS: Duration = Duration::seconds(5);
+const BETWEEN_QUESTIONS: Duration = Duration::from_secs(5);

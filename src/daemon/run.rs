@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -15,10 +14,10 @@ use super::carry::{blocking, died};
 use super::end::{End, Pause, Report};
 use super::parked::{Parked, Standing, Until};
 use super::site::{Obstacle, Site};
-use super::tell::tell;
+use super::tell::{Trouble, tell, tell_set_aside};
 use super::work::work;
 use super::{DaemonError, Hands, Pace, Summary};
-use crate::model::{Address, SpoolId};
+use crate::model::SpoolId;
 use crate::spool::{SpoolError, Watch};
 
 /// One run of the daemon.
@@ -26,6 +25,8 @@ pub(super) struct Run {
     hands: Arc<Hands>,
     pace: Pace,
     stop: watch::Receiver<bool>,
+    /// Tells those at work to begin nothing more.
+    halt: watch::Sender<bool>,
     watch: Watch,
     queue: VecDeque<SpoolId>,
     busy: HashSet<SpoolId>,
@@ -35,7 +36,9 @@ pub(super) struct Run {
     /// Messages that people sent back and that were taken up since.
     resent: HashSet<SpoolId>,
     tasks: JoinSet<Report>,
-    tellers: JoinSet<()>,
+    tellers: JoinSet<Option<Trouble>>,
+    /// Troubles that people could not be told of yet, and when to try again.
+    untold: Vec<(Instant, Trouble)>,
     summary: Summary,
     fatal: Option<SpoolError>,
 }
@@ -47,10 +50,10 @@ const AHEAD: usize = 64;
 /// How long a stopping daemon waits for answers (contract R16).
 const GRACE: Duration = Duration::from_secs(30);
 /// Pause after the disk was full or a message's thread died.
-const BREATHER: time::Duration = time::Duration::seconds(60);
+const BREATHER: Duration = Duration::from_secs(60);
 /// What waits for a list is tried again after this, mended or not: owners who could not be told of
 /// the trouble are told then.
-const REMINDER: time::Duration = time::Duration::minutes(10);
+const REMINDER: Duration = Duration::from_secs(600);
 
 impl Run {
     pub fn new(hands: Arc<Hands>, pace: Pace, stop: watch::Receiver<bool>) -> Self {
@@ -59,6 +62,7 @@ impl Run {
             hands,
             pace,
             stop,
+            halt: watch::Sender::new(false),
             queue: VecDeque::new(),
             busy: HashSet::new(),
             parked: Parked::default(),
@@ -66,6 +70,7 @@ impl Run {
             resent: HashSet::new(),
             tasks: JoinSet::new(),
             tellers: JoinSet::new(),
+            untold: Vec::new(),
             summary: Summary::default(),
             fatal: None,
         }
@@ -100,17 +105,17 @@ impl Run {
             if self.is_idle() && self.pace == Pace::Once {
                 break;
             }
-            let longest = self
-                .parked
-                .next(OffsetDateTime::now_utc())
-                .unwrap_or(Duration::MAX);
+            let longest = self.parked.next(Instant::now()).unwrap_or(Duration::MAX);
             // A watched directory says at once what came while nobody was free to take it.
             tokio::select! {
                 Some(report) = self.tasks.join_next() => self.ended(report),
                 () = self.watch.changed_within(longest), if self.tasks.len() < AT_ONCE => {
                     self.hinted = true;
                 }
-                Some(_) = self.tellers.join_next() => {}
+                Some(told) = self.tellers.join_next() => {
+                    let later = told.ok().flatten();
+                    self.untold.extend(later.map(|one| (Instant::now() + REMINDER, one)));
+                }
                 _ = self.stop.changed() => {}
                 () = sleep_until(beat), if pulse.is_some() => {}
             }
@@ -120,9 +125,13 @@ impl Run {
 
     /// Finds messages that nobody works on.
     async fn look(&mut self) {
-        let (site, now) = (self.hands.site.clone(), OffsetDateTime::now_utc());
+        let (site, now) = (self.hands.site.clone(), Instant::now());
         if !self.parked.is_empty() {
             self.release(site, now).await;
+        }
+        let due = self.untold.extract_if(.., |(at, _)| *at <= now);
+        for (_, trouble) in due {
+            self.tellers.spawn(tell(self.hands.clone(), trouble));
         }
         // A long queue is not looked for again after each message of it (contract E25).
         let room = AHEAD.saturating_sub(self.queue.len());
@@ -134,7 +143,7 @@ impl Run {
     }
 
     /// Takes up what has waited long enough.
-    async fn release(&mut self, site: Arc<Site>, now: OffsetDateTime) {
+    async fn release(&mut self, site: Arc<Site>, now: Instant) {
         let mut parked = std::mem::take(&mut self.parked);
         let released = spawn_blocking(move || {
             let free = parked.release(&site, now);
@@ -191,7 +200,7 @@ impl Run {
         {
             self.busy.insert(id);
             self.tasks
-                .spawn(work(self.hands.clone(), id, self.stop.clone()));
+                .spawn(work(self.hands.clone(), id, self.halt.subscribe()));
         }
     }
 
@@ -213,15 +222,18 @@ impl Run {
             self.resent.remove(&id);
         }
         match end {
-            End::Deferred(due) => self.parked.park(id, Until::Due(due)),
+            End::Deferred(pause) => self.parked.park(id, Until::Due(Instant::now() + pause)),
             End::Finished => self.summary.finished = self.summary.finished.saturating_add(1),
             End::Gone | End::Stopped => {}
+            End::SetAside(detail) => {
+                self.tellers
+                    .spawn(tell_set_aside(self.hands.clone(), id, detail));
+            }
             End::Paused(standing, pause) => match (standing, *pause) {
                 (Some(standing), Pause::Trouble(obstacle)) => self.wait(id, standing, &obstacle),
                 (_, pause) => {
                     self.trouble(pause);
-                    let later = OffsetDateTime::now_utc().saturating_add(BREATHER);
-                    self.parked.park(id, Until::Due(later));
+                    self.parked.park(id, Until::Due(Instant::now() + BREATHER));
                 }
             },
         }
@@ -232,22 +244,18 @@ impl Run {
         let reason = obstacle.reason.code();
         info!(spool = %id, list = %obstacle.of, authorize = "wait", reason);
         self.hands.site.complain(&obstacle.problems);
-        self.tell(&standing.address, obstacle);
+        let trouble = Trouble {
+            recipient: standing.address.clone(),
+            obstacle: obstacle.clone(),
+        };
+        self.tellers.spawn(tell(self.hands.clone(), trouble));
         let pause = if standing.obstacle.is_some() {
             REMINDER
         } else {
             BREATHER
         };
-        let latest = OffsetDateTime::now_utc().saturating_add(pause);
+        let latest = Instant::now() + pause;
         self.parked.park(id, Until::Mended(standing, latest));
-    }
-
-    fn tell(&mut self, recipient: &Address, obstacle: &Obstacle) {
-        self.tellers.spawn(tell(
-            self.hands.clone(),
-            recipient.clone(),
-            obstacle.clone(),
-        ));
     }
 
     fn trouble(&mut self, pause: Pause) {
@@ -262,6 +270,7 @@ impl Run {
     /// Lets what is under way come to its end (contract R16).
     async fn wind_up(mut self) -> Result<Summary, DaemonError> {
         systemd(&[NotifyState::Stopping]);
+        self.halt.send_replace(true); // R7, R16
         let all = async {
             while let Some(report) = self.tasks.join_next().await {
                 self.ended(report);

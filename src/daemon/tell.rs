@@ -15,16 +15,62 @@ use super::letters::Letters;
 use super::site::{Obstacle, Site, World, lock};
 use crate::config::Problem;
 use crate::deliver::{Cargo, Outcome, Parcel};
-use crate::model::{Address, Reason};
+use crate::model::route::SITE_NAME;
+use crate::model::{Address, Reason, SpoolId};
 use crate::notice::{Kind, Variable};
 use crate::store::told::digest_hex;
 
-/// Tells those who can mend `obstacle`, the trouble of mail for `recipient`.
-pub(super) async fn tell(hands: Arc<Hands>, recipient: Address, obstacle: Obstacle) {
-    let _alone = hands.telling.lock().await;
+/// A trouble of mail for one of our addresses.
+#[derive(Clone, Debug)]
+pub(super) struct Trouble {
+    /// The address.
+    pub recipient: Address,
+    /// What is wrong.
+    pub obstacle: Obstacle,
+}
+
+/// Tells the owners of a message that was moved to `bad/` (contract R11); the listmasters where it
+/// is so damaged that nobody can tell whose it is.
+pub(super) async fn tell_set_aside(
+    hands: Arc<Hands>,
+    id: SpoolId,
+    detail: String,
+) -> Option<Trouble> {
     let own = hands.clone();
-    let (of, trouble) = (obstacle.of.clone(), trouble(&obstacle));
-    let letters = spawn_blocking(move || letters(&own.site, &recipient, &obstacle)).await;
+    let trouble = spawn_blocking(move || {
+        let recipient = match own.spool.read(id) {
+            Ok(message) => Some(message.envelope.recipient().clone()),
+            Err(_) => {
+                let domain = own.site.lists.domains().into_iter().next()?;
+                Address::parse(&format!("{SITE_NAME}@{domain}")).ok()
+            }
+        }?;
+        let file = own.site.settings.paths.spool.join(format!("bad/{id}.msg"));
+        let problem = Problem::error(file, detail, format!("listseal spool show {id}"));
+        let obstacle = Obstacle {
+            of: recipient.clone(),
+            reason: Reason::Malformed,
+            problems: vec![problem],
+        };
+        Some(Trouble {
+            recipient,
+            obstacle,
+        })
+    });
+    match trouble.await {
+        Ok(Some(trouble)) => tell(hands, trouble).await,
+        _ => None,
+    }
+}
+
+/// Tells those who can mend a trouble; returns it where one of them has to be told later.
+pub(super) async fn tell(hands: Arc<Hands>, told: Trouble) -> Option<Trouble> {
+    let _alone = hands.telling.lock().await;
+    let (own, about) = (hands.clone(), told.clone());
+    let (of, trouble) = (told.obstacle.of.clone(), trouble(&told.obstacle));
+    let mut later = None;
+    let letters =
+        spawn_blocking(move || letters(&own.site, &about.recipient, &about.obstacle)).await;
     for (to, cargo) in letters.unwrap_or_default() {
         let parcel = Parcel {
             reverse_path: None,
@@ -36,9 +82,9 @@ pub(super) async fn tell(hands: Arc<Hands>, recipient: Address, obstacle: Obstac
             Outcome::Failed { text, .. } => {
                 warn!(list = %of, notice = "trouble", deliver = "failed", reply = text);
             }
-            // The next look at the waiting mail tries again.
             Outcome::Deferred { text, .. } => {
                 info!(list = %of, notice = "trouble", deliver = "deferred", reply = text);
+                later = Some(told.clone());
                 continue;
             }
         }
@@ -48,6 +94,7 @@ pub(super) async fn tell(hands: Arc<Hands>, recipient: Address, obstacle: Obstac
             hands.site.complain([&problem]);
         }
     }
+    later
 }
 
 /// Returns the notices that are due, and to whom.
@@ -84,11 +131,20 @@ fn letter(site: &Site, world: &World, to: &Address, obstacle: &Obstacle) -> Opti
         Kind::KeyUnavailable
     } else {
         let lines: Vec<String> = obstacle.problems.iter().map(Problem::text).collect();
-        let report = format!("Mail to {} waits:\n{}", obstacle.of, lines.join("\n"));
-        facts = facts.with(Variable::Report, &report).with(
-            Variable::Commands,
-            &format!("listseal check {}", obstacle.of),
-        );
+        let of = &obstacle.of;
+        let (report, command) = match first.filter(|_| obstacle.reason == Reason::Malformed) {
+            Some(problem) => (
+                format!("A message to {of} was set aside, unread:"),
+                problem.remedy.clone(),
+            ),
+            None => (
+                format!("Mail to {of} waits:"),
+                format!("listseal check {of}"),
+            ),
+        };
+        facts = facts
+            .with(Variable::Report, &format!("{report}\n{}", lines.join("\n")))
+            .with(Variable::Commands, &command);
         Kind::OwnerReport
     };
     if let Some(problem) = first {

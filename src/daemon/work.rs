@@ -35,8 +35,8 @@ async fn attempt(
     let (plan, slots, content) = match stage {
         Stage::Planned(plan, slots) => (*plan, slots, Content::Received),
         Stage::Unopened => match opened(hands, id).await? {
-            Some(planned) => (planned.plan, planned.slots, planned.content),
-            None => return Ok(End::Gone),
+            Judged::Planned(planned) => (planned.plan, planned.slots, planned.content),
+            Judged::SetAside(detail) => return Ok(End::SetAside(detail)),
         },
     };
     Delivery::new(hands.clone(), id, plan, slots, stop)
@@ -44,8 +44,14 @@ async fn attempt(
         .await
 }
 
-/// Opens and judges a message; `None` where it was set aside instead.
-async fn opened(hands: &Arc<Hands>, id: SpoolId) -> Result<Option<Planned>, Pause> {
+/// What became of a message that was taken up.
+enum Judged {
+    Planned(Box<Planned>),
+    SetAside(String),
+}
+
+/// Opens and judges a message, unless it has to be set aside.
+async fn opened(hands: &Arc<Hands>, id: SpoolId) -> Result<Judged, Pause> {
     // Decision 16: what ended the process is opened alone, so that it takes nothing with it and is
     // known to be the cause if it does so again.
     let suspect = hands.spool.crashes(id) > 0;
@@ -61,11 +67,12 @@ async fn opened(hands: &Arc<Hands>, id: SpoolId) -> Result<Option<Planned>, Paus
     let judged = spawn_blocking(move || {
         match own.spool.receive(id, OffsetDateTime::now_utc(), suspect)? {
             Received::Ready(arrival) => {
-                judge(&own.site, &own.spool, &arrival, &*own.observer).map(Some)
+                let planned = judge(&own.site, &own.spool, &arrival, &*own.observer)?;
+                Ok(Judged::Planned(Box::new(planned)))
             }
             Received::Quarantined(why) => {
                 warn!(spool = %id, reason = why.reason, "set aside in bad/: {}; listseal spool show {id}", why.detail);
-                Ok(None)
+                Ok(Judged::SetAside(why.detail))
             }
         }
     });
@@ -92,13 +99,14 @@ async fn settle(hands: &Arc<Hands>, id: SpoolId, pause: Pause) -> End {
             spool
                 .spool
                 .quarantine(id, &Why::new("damaged", error.to_string(), at))?;
-            Ok(End::Gone)
+            Ok(End::SetAside(error.to_string()))
         }
-        Pause::Spool(error @ SpoolError::Unsafe { .. }) => {
-            warn!(spool = %id, "{error}");
-            Ok(End::Gone)
+        Pause::Spool(error) if error.is_fatal() => Err(error),
+        // A full disk or a file that must not be touched is no crash of this message (decision 16).
+        Pause::Spool(error) => {
+            spool.spool.postpone(id)?;
+            Err(error)
         }
-        Pause::Spool(error) => Err(error),
         Pause::Trouble(obstacle) => {
             spool.spool.postpone(id)?;
             let address = spool.spool.read(id)?.envelope.recipient().clone();

@@ -127,6 +127,12 @@ impl KeyRing {
         self.pairs.iter().find(|pair| pair.suffix == wanted)
     }
 
+    /// True where there is no certificate file at all: nobody has made a pair yet.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        self.pairs.is_empty() && self.suffixes.is_empty()
+    }
+
     /// Returns what is wrong, each with its remedy.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {

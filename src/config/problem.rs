@@ -3,6 +3,7 @@
 //! # Invariants
 //!
 //! * Every problem has a remedy that can be carried out as written.
+//! * [`Problem::is_fatal`] is set where an fsync failed and nowhere else.
 //! * No problem ever quotes a passphrase or key material.
 
 use std::fmt;
@@ -37,6 +38,8 @@ pub struct Problem {
     pub problem: String,
     /// What to do about it.
     pub remedy: String,
+    /// An fsync failed: the process must stop without promising more (contract R7).
+    pub is_fatal: bool,
 }
 
 impl Problem {
@@ -54,6 +57,16 @@ impl Problem {
             list: None,
             problem: problem.into(),
             remedy: remedy.into(),
+            is_fatal: false,
+        }
+    }
+
+    /// Returns the problem as one after which the process must stop (contract R7).
+    #[must_use]
+    pub fn fatal(self) -> Self {
+        Self {
+            is_fatal: true,
+            ..self
         }
     }
 

@@ -34,7 +34,7 @@ use crate::pki::KeyPair;
 use crate::pki::Slot;
 use crate::relay::post::{List, Origin, post};
 use crate::relay::{Case, Content, Decision, Lessons, Ruling, Speaker, people, register};
-use crate::spool::{Arrival, Slots, Spool};
+use crate::spool::{Arrival, Slots, Spool, SpoolError};
 use crate::store::replay::{Key, ReplayStore};
 use crate::store::roster;
 
@@ -331,8 +331,14 @@ impl Hands<'_> {
         accepted.unwrap_or(self.now).min(self.now)
     }
 
-    /// Returns what a problem of ours does to this message: it waits.
+    /// Returns what a problem of ours does to this message: it waits, or ends the daemon (R7).
     fn trouble(&self, problem: Problem) -> Pause {
+        if problem.is_fatal {
+            return Pause::Spool(SpoolError::Fsync {
+                place: problem.file,
+                source: std::io::Error::other(problem.problem),
+            });
+        }
         Pause::Trouble(Obstacle {
             of: self.world.policy().address.clone(),
             reason: Reason::ScenarioError,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use super::*;
-use crate::spool::testing::{CHILD, strace};
+use crate::spool::testing::{CHILD, is_root, strace};
 
 pub(super) const MAIL: &[u8] = b"Subject: durable\r\n\r\nbody\r\n";
 
@@ -219,15 +219,6 @@ fn user_of_the_group_hands_in_and_the_daemon_can_read_it() {
         spool.read(fresh[0]),
         Err(SpoolError::Unsafe { .. })
     ));
-}
-
-pub(super) fn is_root(why: &str) -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        let text = format!("skipped: needs root {why}\n");
-        std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).unwrap();
-    }
-    root
 }
 
 const USER: u32 = 64_001;

@@ -1,66 +1,8 @@
 //! A disk that fills up, before, while and after a message comes in (contract E1, E2, R6, R17).
 
-use std::process::Command;
-
-use super::durability::{MAIL, is_root, lists};
+use super::durability::{MAIL, lists};
 use super::*;
-
-/// A small tmpfs, unmounted when dropped; `None` where this process may not mount.
-struct Disk {
-    dir: tempfile::TempDir,
-}
-
-impl Disk {
-    fn of(kib: u32) -> Option<Self> {
-        if !is_root("to mount a tmpfs") {
-            return None;
-        }
-        let dir = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args([
-                "-t",
-                "tmpfs",
-                "-o",
-                &format!("size={kib}k,mode=0700"),
-                "tmpfs",
-            ])
-            .arg(dir.path())
-            .output()
-            .expect("mount is needed for this test");
-        assert!(mounted.status.success(), "{mounted:?}");
-        Some(Self { dir })
-    }
-
-    /// Writes until nothing more fits.
-    fn fill(&self) {
-        use std::io::Write as _;
-        let mut ballast = std::fs::File::create(self.dir.path().join("ballast")).unwrap();
-        while ballast.write_all(&[0; 4096]).is_ok() {}
-    }
-
-    /// Takes the ballast away and waits until the room is free: a process that another test is just
-    /// starting may hold a copy of its descriptor for a moment.
-    fn empty(&self) {
-        std::fs::remove_file(self.dir.path().join("ballast")).unwrap();
-        for _ in 0..500 {
-            let stat = rustix::fs::statvfs(self.dir.path()).unwrap();
-            if stat.f_bavail * 10 > stat.f_blocks * 8 {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        panic!("the room of the ballast was not freed");
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount")
-            .arg("-l")
-            .arg(self.dir.path())
-            .status();
-    }
-}
+use crate::spool::testing::Disk;
 
 /// Input during which the disk fills up.
 struct FillsDisk<'a> {
@@ -88,7 +30,7 @@ fn e1_disk_that_fills_up_is_75_and_shows_nothing_at_any_size() {
         return;
     };
     let home = tempfile::tempdir().unwrap();
-    let spool = disk.dir.path().join("spool");
+    let spool = disk.path().join("spool");
     let site = lists(home.path(), &spool, 1 << 20);
     crate::spool::Layout::create(&spool, false).unwrap();
     for left in [
@@ -139,7 +81,7 @@ fn r6_e2_full_disk_stops_no_planned_message_and_no_new_plan_is_begun() {
 
     let Some(disk) = Disk::of(4096) else { return };
     let home = tempfile::tempdir().unwrap();
-    let path = disk.dir.path().join("spool");
+    let path = disk.path().join("spool");
     let site = lists(home.path(), &path, 4096);
     let open = || {
         let path = path.clone();

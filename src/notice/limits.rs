@@ -84,6 +84,11 @@ impl History {
         Ok(true)
     }
 
+    /// Takes back the entry admitted last: it could not be kept, so the notice is not sent.
+    pub fn withdraw(&mut self) {
+        self.past.pop_back();
+    }
+
     /// Drops what is older than a day.
     pub fn forget(&mut self, now: OffsetDateTime) {
         let day = now.saturating_sub(Duration::DAY);

@@ -1,4 +1,4 @@
-//! For tests that look at system calls from outside: a test of this very binary, run under strace.
+//! For tests against the real kernel: system calls seen from outside, disks that fill up.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -22,4 +22,68 @@ pub(crate) fn strace(test: &str, dir: &Path, arguments: &[&str]) -> (Output, Str
         .output()
         .expect("strace is needed for this test");
     (output, std::fs::read_to_string(&trace).unwrap_or_default())
+}
+
+/// True where this process is root; otherwise says what was skipped.
+pub(crate) fn is_root(why: &str) -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        let text = format!("skipped: needs root {why}\n");
+        std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).unwrap();
+    }
+    root
+}
+
+/// A small tmpfs, unmounted when dropped; `None` where this process may not mount.
+pub(crate) struct Disk {
+    dir: tempfile::TempDir,
+}
+
+impl Disk {
+    pub(crate) fn of(kib: u32) -> Option<Self> {
+        if !is_root("to mount a tmpfs") {
+            return None;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o"])
+            .arg(format!("size={kib}k,mode=0700"))
+            .arg("tmpfs")
+            .arg(dir.path())
+            .output()
+            .expect("mount is needed for this test");
+        assert!(mounted.status.success(), "{mounted:?}");
+        Some(Self { dir })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes until nothing more fits.
+    pub(crate) fn fill(&self) {
+        use std::io::Write as _;
+        let mut ballast = std::fs::File::create(self.path().join("ballast")).unwrap();
+        while ballast.write_all(&[0; 4096]).is_ok() {}
+    }
+
+    /// Takes the ballast away and waits until the room is free: a process that another test is just
+    /// starting may hold a copy of its descriptor for a moment.
+    pub(crate) fn empty(&self) {
+        std::fs::remove_file(self.path().join("ballast")).unwrap();
+        for _ in 0..500 {
+            let stat = rustix::fs::statvfs(self.path()).unwrap();
+            if stat.f_bavail * 10 > stat.f_blocks * 5 {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("the room of the ballast was not freed");
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+    }
 }

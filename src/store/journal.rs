@@ -8,8 +8,9 @@
 //! # Invariants
 //!
 //! * [`Journal::append`] returns after the records are on the disk (contract R1, D4).
-//! * After a failed write or sync the journal is not written again by this process: what is on the
-//!   disk is no longer known (contract R7).
+//! * A failed write leaves nothing behind, and the next one is tried anew: a full disk passes.
+//! * After a failed sync the journal is not written again by this process, and the problem is
+//!   [`Problem::is_fatal`]: what is on the disk is no longer known (contract R7).
 //! * What a power cut leaves behind the last whole record is cut off when the journal is opened;
 //!   a damaged record in the middle is counted and passed over, it takes no other with it.
 //! * One process has a journal open: a lock on the file `lock` beside it, never deleted (R5).
@@ -85,21 +86,24 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// The file system refused, now or before.
+    /// The file system refused; fatal where a sync failed, now or before.
     pub(super) fn append(&mut self, payloads: &[Vec<u8>]) -> Result<u64, Problem> {
         if self.broken {
-            return Err(self.stopped("an earlier write failed"));
+            return Err(self.stopped("an earlier sync failed"));
         }
         let first = self.count;
         if payloads.is_empty() {
             return Ok(first);
         }
         let bytes: Vec<u8> = payloads.iter().flat_map(|one| self.record(one)).collect();
-        let written = self
-            .file
-            .write_all_at(&bytes, self.offset(first))
-            .and_then(|()| self.file.sync_data());
-        if let Err(e) = written {
+        let end = self.offset(first);
+        if let Err(e) = self.file.write_all_at(&bytes, end) {
+            // Whole records of what was refused would be read at the next start. Where even this
+            // fails, the next append overwrites them.
+            let _ = self.file.set_len(end);
+            return Err(trouble(&self.path, "cannot be written", &e));
+        }
+        if let Err(e) = self.file.sync_data() {
             self.broken = true;
             return Err(self.stopped(&e.to_string()));
         }
@@ -132,8 +136,12 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// The file system refused; the old records stay in force.
+    /// The file system refused; the old records stay in force. Fatal where a sync failed, now or
+    /// before.
     pub(super) fn replace(&mut self, payloads: &[Vec<u8>]) -> Result<(), Problem> {
+        if self.broken {
+            return Err(self.stopped("an earlier sync failed"));
+        }
         let new = self.path.with_extension("new");
         let failed = |e: std::io::Error| trouble(&new, "cannot be written", &e);
         match std::fs::remove_file(&new) {
@@ -143,13 +151,22 @@ impl Journal {
         let file = open_file(&new)?;
         let mut bytes = self.header();
         bytes.extend(payloads.iter().flat_map(|one| self.record(one)));
-        file.write_all_at(&bytes, 0)
-            .and_then(|()| file.sync_all())
-            .and_then(|()| std::fs::rename(&new, &self.path))
-            .map_err(failed)?;
+        if let Err(e) = file.write_all_at(&bytes, 0) {
+            // Half a copy would keep the full disk full.
+            let _ = std::fs::remove_file(&new);
+            return Err(failed(e));
+        }
+        if let Err(e) = file.sync_all() {
+            self.broken = true;
+            return Err(self.stopped(&e.to_string()));
+        }
+        std::fs::rename(&new, &self.path).map_err(failed)?;
         self.file = file;
         self.count = payloads.len() as u64;
-        sync_directory(&self.path).inspect_err(|_| self.broken = true)
+        sync_directory(&self.path).map_err(|problem| {
+            self.broken = true;
+            problem.fatal()
+        })
     }
 
     fn recover(&mut self, each: &mut impl FnMut(u64, &[u8])) -> Result<Damage, Problem> {
@@ -254,9 +271,10 @@ impl Journal {
     fn stopped(&self, why: &str) -> Problem {
         Problem::error(
             &self.path,
-            format!("cannot be written: {why}"),
-            "mend the file system or free some space, then restart listseal",
+            format!("cannot be synced: {why}"),
+            "mend the file system, then restart listseal",
         )
+        .fatal()
     }
 }
 
@@ -337,6 +355,7 @@ pub(super) fn trouble(path: &Path, what: &str, e: &std::io::Error) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spool::testing::Disk;
 
     const PAYLOAD: usize = 28;
 
@@ -473,23 +492,50 @@ mod tests {
     }
 
     #[test]
-    fn r7_full_disk_stops_the_journal_and_keeps_what_was_there() {
+    fn r7_failed_sync_stops_the_journal_and_is_fatal() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal");
         filled(&path, 2);
         let (mut journal, _, _) = open(&path).unwrap();
-        // A descriptor that can only be read fails every write, as a full disk does.
-        journal.file = File::open(&path).unwrap();
-        assert!(journal.append(&[payload(3)]).is_err());
+        // Takes every write and refuses every sync.
+        journal.file = File::options().write(true).open("/dev/null").unwrap();
+        assert!(journal.append(&[payload(3)]).unwrap_err().is_fatal);
         journal.file = open_file(&path).unwrap();
+        let again = journal.append(&[payload(3)]).unwrap_err();
         assert!(
-            journal
-                .append(&[payload(3)])
-                .unwrap_err()
-                .problem
-                .contains("earlier")
+            again.is_fatal && again.problem.contains("earlier"),
+            "{again}"
         );
+        assert!(journal.replace(&[payload(3)]).unwrap_err().is_fatal);
         drop(journal);
         assert_eq!(open(&path).unwrap().2, [payload(1), payload(2)]);
+    }
+
+    #[test]
+    fn e1_full_disk_refuses_records_whole_and_takes_them_when_there_is_room() {
+        let Some(disk) = Disk::of(256) else { return };
+        let path = disk.path().join("state/journal");
+        filled(&path, 2);
+        let (mut journal, _, _) = open(&path).unwrap();
+        disk.fill();
+        // More than the rest of the last page: whole records fit in front of the one that does not.
+        let many: Vec<_> = (0..200).map(|_| payload(3)).collect();
+        let refused = journal.append(&many).unwrap_err();
+        assert!(
+            !refused.is_fatal && refused.remedy.contains("space"),
+            "{refused}"
+        );
+        let length = std::fs::metadata(&path).unwrap().len();
+        assert_eq!(
+            length,
+            3 * (PAYLOAD + CRC) as u64,
+            "refused records were left"
+        );
+        assert!(!journal.replace(&many).unwrap_err().is_fatal);
+        assert!(!path.with_extension("new").exists());
+        disk.empty();
+        assert_eq!(journal.append(&[payload(4)]).unwrap(), 2);
+        drop(journal);
+        assert_eq!(open(&path).unwrap().2, [payload(1), payload(2), payload(4)]);
     }
 }

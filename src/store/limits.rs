@@ -64,7 +64,7 @@ impl NoticeLimits {
     ///
     /// # Errors
     ///
-    /// The file system refused.
+    /// The file system refused; then the notice is not noted down, and may be asked for again.
     pub fn admit(
         &mut self,
         ask: &Ask<'_>,
@@ -79,9 +79,15 @@ impl NoticeLimits {
         };
         match self.history.admit(entry.clone()) {
             Ok(true) => {
-                self.journal.append(&[write(&entry)])?;
-                self.tidy()?;
-                Ok(Ok(()))
+                if let Err(problem) = self.journal.append(&[write(&entry)]) {
+                    self.history.withdraw();
+                    return Err(problem);
+                }
+                match self.tidy() {
+                    Err(problem) if problem.is_fatal => Err(problem),
+                    // The file is longer than it has to be, no more.
+                    _ => Ok(Ok(())),
+                }
             }
             Ok(false) => Ok(Ok(())),
             Err(limit) => Ok(Err(limit)),
@@ -172,5 +178,36 @@ mod tests {
         let bytes = std::fs::read(state.path().join("notices/history")).unwrap();
         assert!(bytes.len() < 1100 * (PAYLOAD + 4), "{}", bytes.len());
         assert!(memchr::memmem::find(&bytes, b"victim").is_none());
+    }
+
+    #[test]
+    fn e1_notice_that_a_full_disk_did_not_take_is_not_admitted_when_asked_again() {
+        let Some(disk) = crate::spool::testing::Disk::of(256) else {
+            return;
+        };
+        let mut limits = NoticeLimits::open(disk.path(), NOW).unwrap();
+        disk.fill();
+        let team = Address::parse("team@example.org").unwrap();
+        let mut admit = |n: u32| {
+            let to = Address::parse(&format!("m{n}@x.org")).unwrap();
+            let ask = Ask {
+                list: &team,
+                to: &to,
+                topic: "rejected/not-signed",
+                cause: "1",
+            };
+            limits.admit(&ask, NOW)
+        };
+        let refused = (0..90).find(|n| admit(*n).is_err()).unwrap();
+        assert!(
+            admit(refused).is_err(),
+            "it would be sent without being counted"
+        );
+        disk.empty();
+        assert_eq!(
+            admit(refused).unwrap(),
+            Ok(()),
+            "and so would the list's next ones"
+        );
     }
 }

@@ -62,8 +62,9 @@ impl Told {
     /// The file system refused.
     pub fn note(&mut self, of: &Address, trouble: &str, to: &Address) -> Result<(), Problem> {
         let entry = entry(of, trouble, to);
-        if self.known.insert(entry) {
+        if !self.known.contains(&entry) {
             self.journal.append(&[entry.concat()])?;
+            self.known.insert(entry);
         }
         Ok(())
     }
@@ -78,9 +79,12 @@ impl Told {
         if !self.known.iter().any(|[whose, _]| *whose == over) {
             return Ok(());
         }
-        self.known.retain(|[whose, _]| *whose != over);
-        let payloads: Vec<_> = self.known.iter().map(|entry| entry.concat()).collect();
-        self.journal.replace(&payloads)
+        let mut left = self.known.clone();
+        left.retain(|[whose, _]| *whose != over);
+        let payloads: Vec<_> = left.iter().map(|entry| entry.concat()).collect();
+        self.journal.replace(&payloads)?;
+        self.known = left;
+        Ok(())
     }
 }
 
@@ -134,5 +138,29 @@ mod tests {
         let told = Told::open(state.path()).unwrap();
         assert!(!told.knows(&team, "locked", &olga));
         assert!(told.knows(&other, "locked", &olga));
+    }
+
+    #[test]
+    fn e1_what_a_full_disk_did_not_take_is_neither_known_nor_forgotten() {
+        let Some(disk) = crate::spool::testing::Disk::of(256) else {
+            return;
+        };
+        let [team, olga] = ["team@x.org", "olga@x.org"].map(|text| Address::parse(text).unwrap());
+        let mut told = Told::open(disk.path()).unwrap();
+        told.note(&team, "locked", &olga).unwrap();
+        disk.fill();
+        let refused = (0..200).find(|n| told.note(&team, &n.to_string(), &olga).is_err());
+        let refused = refused.unwrap().to_string();
+        assert!(!told.knows(&team, &refused, &olga));
+        assert!(told.settle(&team).is_err());
+        assert!(told.knows(&team, "locked", &olga));
+        disk.empty();
+        told.note(&team, &refused, &olga).unwrap();
+        drop(told);
+        assert!(
+            Told::open(disk.path())
+                .unwrap()
+                .knows(&team, &refused, &olga)
+        );
     }
 }

@@ -39,7 +39,6 @@ pub struct Held {
     pub deciders: Vec<Address>,
     /// The author to tell that the post waits.
     pub tell: Option<Address>,
-    proven: bool,
 }
 
 /// What became of a message.
@@ -119,12 +118,6 @@ impl Held {
     pub fn opened(&self) -> &Opened {
         &self.opened
     }
-
-    /// True where a signature over the content proves the author.
-    #[must_use]
-    pub fn is_proven(&self) -> bool {
-        self.proven
-    }
 }
 
 /// Decides on `opened`, which is what `message`, as received, was opened to.
@@ -157,7 +150,6 @@ pub fn authorize(opened: Opened, message: &[u8], rules: &Rules<'_>) -> Outcome {
             reason,
             deciders,
             tell,
-            proven,
         }),
         (Verdict::Discard(reason), _) => Outcome::Discarded(reason),
         (Verdict::Refuse(refusal), _) => Outcome::Refused(refusal),

@@ -237,7 +237,8 @@ impl Site {
                     let ask = Ask {
                         list: &list,
                         to: &item.to,
-                        topic: &topic,
+                        topic: &topic.heading,
+                        counted: topic.counted,
                         cause: id,
                     };
                     limits.admit(&ask, now)?.is_ok()

@@ -156,7 +156,7 @@ impl Courier {
             Ok(mail) => mail,
             Err(problem) => {
                 return Outcome::Failed {
-                    reason: Reason::AddressUnsupported,
+                    reason: Reason::MimeMalformed,
                     code: 0,
                     text: problem.to_owned(),
                 };

@@ -93,10 +93,8 @@ impl Sendmail {
 fn outcome(code: Option<i32>, said: String) -> Outcome {
     match code {
         Some(0) => Outcome::Sent(said),
-        // Its machine's trouble is ours, and passes: OSERR, CANTCREAT, IOERR, TEMPFAIL, CONFIG.
-        Some(code @ (71 | 73 | 74 | 75 | 78)) => deferred(format!("exit {code}: {said}")),
-        None => deferred(format!("was killed: {said}")),
-        Some(code) => Outcome::Failed {
+        // USAGE, DATAERR, NOUSER, NOHOST, PROTOCOL, NOPERM: it looked at this mail and says no.
+        Some(code @ (64 | 65 | 67 | 68 | 76 | 77)) => Outcome::Failed {
             reason: if matches!(code, 67 | 68) {
                 Reason::RecipientRefused
             } else {
@@ -105,6 +103,10 @@ fn outcome(code: Option<i32>, said: String) -> Outcome {
             code: 0,
             text: format!("exit {code}: {said}"),
         },
+        // Whatever else stopped it passes: UNAVAILABLE, TEMPFAIL, a shell that did not find the
+        // program (127) while its package is replaced. A copy failed in error is lost.
+        Some(code) => deferred(format!("exit {code}: {said}")),
+        None => deferred(format!("was killed: {said}")),
     }
 }
 

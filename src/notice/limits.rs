@@ -10,6 +10,8 @@
 //! * One notice of a kind and reason to an address about a list in 24 hours, 100 an hour for a list
 //!   (contract S38, decision 2). Asked again about the same message, the answer is the same.
 //! * `x509-user-cert-missing` stands for a post and is not limited (decision 2).
+//! * The answer to a proven registration is told once, and no list is too busy for it: it is the only
+//!   one, and to cause it takes a certificate that the site's authorities issued ([`UNCOUNTED`]).
 //! * A clock that went back forgets nothing: entries of the future count as entries of now.
 
 use std::collections::VecDeque;
@@ -23,7 +25,7 @@ pub struct Past {
     pub at: OffsetDateTime,
     /// Names list, address and reason, without showing them.
     pub key: [u8; 16],
-    /// Names the list.
+    /// Names the list in whose hour it counts, [`UNCOUNTED`] for none.
     pub list: [u8; 16],
     /// Names the message, or whatever caused the notice.
     pub cause: [u8; 16],
@@ -77,7 +79,7 @@ impl History {
             .iter()
             .filter(|one| one.list == entry.list && one.at > hour)
             .count();
-        if recent >= PER_HOUR {
+        if recent >= PER_HOUR && entry.list != UNCOUNTED {
             return Err(Limit::Hour);
         }
         self.past.push_back(entry);
@@ -98,6 +100,8 @@ impl History {
 
 /// Notices of a list in an hour.
 pub const PER_HOUR: usize = 100;
+/// In the place of a list: the notice counts in nobody's hour.
+pub const UNCOUNTED: [u8; 16] = [0; 16];
 
 #[cfg(test)]
 mod tests {
@@ -153,6 +157,24 @@ mod tests {
             history.admit(past(NOW + Duration::HOUR, 202, 1, 202)),
             Ok(true)
         );
+    }
+
+    #[test]
+    fn what_counts_in_no_hour_is_told_once_and_takes_nobody_s_place() {
+        let mut history = History::default();
+        let uncounted = |key, cause| Past {
+            list: UNCOUNTED,
+            ..past(NOW, key, 1, cause)
+        };
+        for n in 0..150 {
+            assert_eq!(history.admit(uncounted(n, n)), Ok(true), "{n}");
+        }
+        assert_eq!(history.admit(uncounted(0, 200)), Err(Limit::Day));
+        for n in 150..250 {
+            assert_eq!(history.admit(past(NOW, n, 1, n)), Ok(true), "{n}");
+        }
+        assert_eq!(history.admit(past(NOW, 250, 1, 250)), Err(Limit::Hour));
+        assert_eq!(history.admit(uncounted(251, 251)), Ok(true));
     }
 
     #[test]

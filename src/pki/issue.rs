@@ -1,4 +1,4 @@
-//! Certificates and requests made here: for `list create`, the demo and tests.
+//! Certificates made here: for `list create`, the demo and tests.
 //!
 //! # Invariants
 //!
@@ -8,13 +8,13 @@
 //!
 //! # See also
 //!
-//! RFC 5280, RFC 2986 (requests), RFC 8550.
+//! RFC 5280, RFC 8550.
 
 use ::time::OffsetDateTime;
 use der::asn1::{Any, BitString, Ia5String, OctetString};
 use der::{Decode as _, Encode, Sequence, Tag};
 use rand_core::CryptoRng;
-use x509_cert::attr::{AttributeTypeAndValue, Attributes};
+use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::ext::pkix::name::{GeneralName, OtherName};
 use x509_cert::ext::pkix::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages,
@@ -22,7 +22,6 @@ use x509_cert::ext::pkix::{
 };
 use x509_cert::ext::{Extension, Extensions, ToExtension as _};
 use x509_cert::name::{Name, RdnSequence, RelativeDistinguishedName};
-use x509_cert::request::{CertReqInfo, ExtensionReq};
 use x509_cert::serial_number::SerialNumber;
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 use x509_cert::time::Validity;
@@ -121,31 +120,6 @@ pub fn issue(
     build(contents, subject_key, name, &id, issuer_key, rng)
 }
 
-/// Makes a certificate request (PKCS#10) in DER, with the addresses in its extensionRequest.
-///
-/// # Errors
-///
-/// [`IssueError::Key`] where the key does not sign.
-pub fn csr(
-    common_name: &str,
-    addresses: &[Address],
-    key: &PrivateKey,
-) -> Result<Vec<u8>, IssueError> {
-    let subject = name(common_name)?;
-    let mut attributes = Attributes::new();
-    if let Some(names) = alternative_names(addresses)? {
-        let extension = (&names).to_extension(&subject, &[])?;
-        attributes.insert(ExtensionReq(vec![extension]).try_into()?)?;
-    }
-    let info = CertReqInfo {
-        version: x509_cert::request::Version::V1,
-        subject,
-        public_key: SubjectPublicKeyInfoOwned::from_der(&key.public_key().spki_der())?,
-        attributes,
-    };
-    signed(info, key)
-}
-
 /// TBSCertificate of RFC 5280 section 4.1; the issuer's name is kept as it stands in his own
 /// certificate, byte for byte.
 #[derive(Sequence)]
@@ -162,7 +136,7 @@ struct Unsigned {
     extensions: Extensions,
 }
 
-/// What certificates and requests are alike: something, and a signature over it.
+/// Something, and a signature over it.
 #[derive(Sequence)]
 struct Signed {
     body: Any,
@@ -405,19 +379,5 @@ mod tests {
         reversed.not_after = reversed.not_before;
         let refused = self_signed(&reversed, &key, &mut rng);
         assert_eq!(refused.unwrap_err(), IssueError::Validity);
-    }
-
-    #[test]
-    fn requests_are_verified_by_openssl_with_their_addresses() {
-        let scratch = Scratch::new();
-        let key = PrivateKey::generate(KeyKind::P256).unwrap();
-        let addresses = [address("team@example.org")];
-        let der = csr("team@example.org", &addresses, &key).unwrap();
-        scratch.write("csr.pem", pem::encode("CERTIFICATE REQUEST", &der));
-        let said = scratch.openssl("req -in csr.pem -verify -noout -text");
-        assert!(said.contains("email:team@example.org"), "{said}");
-        let der = csr("x", &[], &key).unwrap();
-        scratch.write("csr.pem", pem::encode("CERTIFICATE REQUEST", &der));
-        scratch.openssl("req -in csr.pem -verify -noout");
     }
 }

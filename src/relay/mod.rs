@@ -281,25 +281,39 @@ impl Decision {
     }
 }
 
-/// Returns under which heading a notice is counted, so that the same is told once a day at most;
-/// `None` for what every message causes anew (contract S38, decision 2).
+/// What a notice is about, to those who count notices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// What is told once a day at most.
+    pub heading: String,
+    /// Whether it is one of those that a list may send in an hour.
+    pub counted: bool,
+}
+
+/// Returns under which heading a notice is counted; `None` for what every message causes anew
+/// (contract S38, decision 2).
 #[must_use]
-pub fn topic(item: &Item, authenticated: bool) -> Option<String> {
+pub fn topic(item: &Item, authenticated: bool) -> Option<Topic> {
     let What::Notice { kind, facts, .. } = &item.what else {
         return None;
     };
     let fact = |variable: Variable| facts.get(variable.name()).map_or("", String::as_str);
-    match Kind::from_name(kind)? {
+    let kind = Kind::from_name(kind)?;
+    let about = match kind {
         // The moderators have to learn of each post, and so has a reader of notices.
-        Kind::Held | Kind::NewPost | Kind::CertMissing => None,
+        Kind::Held | Kind::NewPost | Kind::CertMissing => return None,
         // An unproven author could be a victim.
-        Kind::Waiting if authenticated => None,
+        Kind::Waiting if authenticated => return None,
         // Once for every certificate (decision 6).
-        Kind::Registered | Kind::CertificatePending => {
-            Some(format!("{kind}/{}", fact(Variable::Fingerprint)))
-        }
-        _ => Some(format!("{kind}/{}", fact(Variable::Reason))),
-    }
+        Kind::Registered | Kind::CertificatePending => fact(Variable::Fingerprint),
+        _ => fact(Variable::Reason),
+    };
+    Some(Topic {
+        heading: format!("{}/{about}", kind.name()),
+        // The certificate is in force from then on and the next mail is not answered: without this
+        // notice its owner would never hear of it.
+        counted: kind != Kind::Registered,
+    })
 }
 
 #[cfg(test)]

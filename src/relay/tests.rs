@@ -185,22 +185,31 @@ fn decision_2_notices_are_counted_by_what_they_tell() {
             Decision::of(plan)
         })
     };
-    let topic_of = |kind, facts, proven| topic(&plan(item(kind, facts)).items[0], proven);
+    let topic_of = |kind, facts, proven| {
+        let topic = topic(&plan(item(kind, facts)).items[0], proven);
+        topic.map(|topic| (topic.heading, topic.counted))
+    };
+    let counted = |heading: &str| Some((heading.to_owned(), true));
     let none = Noted::default;
     assert_eq!(topic_of(Kind::Held, none(), false), None);
     assert_eq!(topic_of(Kind::CertMissing, none(), false), None);
     assert_eq!(topic_of(Kind::NewPost, none(), false), None);
     assert_eq!(topic_of(Kind::Waiting, none(), true), None);
-    assert_eq!(topic_of(Kind::Waiting, none(), false).unwrap(), "waiting/");
+    assert_eq!(topic_of(Kind::Waiting, none(), false), counted("waiting/"));
     let refused = none().reason(Reason::NotSigned);
     assert_eq!(
-        topic_of(Kind::Rejected, refused, true).unwrap(),
-        "rejected/not-signed"
+        topic_of(Kind::Rejected, refused, true),
+        counted("rejected/not-signed")
     );
     let stored = none().with(Variable::Fingerprint, "ab");
     assert_eq!(
-        topic_of(Kind::Registered, stored, true).unwrap(),
-        "registered/ab"
+        topic_of(Kind::CertificatePending, stored.clone(), true),
+        counted("certificate-pending/ab")
+    );
+    // A busy list owes every registrant his answer all the same.
+    assert_eq!(
+        topic_of(Kind::Registered, stored, true),
+        Some(("registered/ab".to_owned(), false))
     );
 }
 

@@ -36,7 +36,7 @@ pub use headers::Outer;
 pub use passed::Passed;
 pub use recipient::{cipher_for, recipient, usable};
 pub use sealing::{Sealed, Sealing, seal_entity};
-pub use signed::{certificates_part, list_signed, multipart_signed};
+pub use signed::{list_signed, multipart_signed};
 
 use crate::cms::sign::SignError;
 use crate::cms::write::WriteError as CmsWriteError;

@@ -8,7 +8,7 @@ use rand_core::CryptoRng;
 use time::OffsetDateTime;
 
 use super::SealError;
-use crate::cms::sign::{certs_only, signed_detached};
+use crate::cms::sign::signed_detached;
 use crate::mime::canon::crlf;
 use crate::mime::write::{Header, base64_lines, boundary};
 use crate::pki::{Certificate, Digest, KeyPair};
@@ -75,34 +75,6 @@ pub fn list_signed(
     )?;
     let mixed = multipart(&header, &boundary, &[&entity]);
     multipart_signed(&mixed, pair, extra, None, rng)
-}
-
-/// Returns an attachment that holds certificates alone (`.p7c`), for mailers to take in.
-///
-/// # Errors
-///
-/// [`SealError::Header`] for a file name with line breaks.
-pub fn certificates_part(
-    certificates: &[Certificate],
-    file_name: &str,
-) -> Result<Vec<u8>, SealError> {
-    let name: String = file_name
-        .chars()
-        .map(|c| if c == '"' || c == '\\' { '_' } else { c })
-        .collect();
-    let mut header = Header::new();
-    header
-        .push_value(
-            "Content-Type",
-            &format!("application/pkcs7-mime; smime-type=certs-only; name=\"{name}\""),
-        )?
-        .push_value("Content-Transfer-Encoding", "base64")?
-        .push_value(
-            "Content-Disposition",
-            &format!("attachment; filename=\"{name}\""),
-        )?;
-    let bag = certs_only(certificates)?;
-    Ok(header.with_body(&base64_lines(&bag)))
 }
 
 /// Joins parts; the line break in front of a delimiter is not part of the part before it.

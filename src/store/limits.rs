@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 
 use crate::config::Problem;
 use crate::model::Address;
-use crate::notice::limits::{History, Limit, Past};
+use crate::notice::limits::{History, Limit, Past, UNCOUNTED};
 use crate::store::journal::Journal;
 use crate::store::told::digest;
 
@@ -36,6 +36,8 @@ pub struct Ask<'a> {
     pub to: &'a Address,
     /// What: the notice and its reason, as `rejected/not-signed`.
     pub topic: &'a str,
+    /// Whether it counts among those that a list may send in an hour.
+    pub counted: bool,
     /// What it is sent because of: the spool id, say. The same cause may ask again.
     pub cause: &'a str,
 }
@@ -70,7 +72,11 @@ impl NoticeLimits {
         ask: &Ask<'_>,
         now: OffsetDateTime,
     ) -> Result<Result<(), Limit>, Problem> {
-        let list = digest(&[ask.list.key()]);
+        let list = if ask.counted {
+            digest(&[ask.list.key()])
+        } else {
+            UNCOUNTED
+        };
         let entry = Past {
             at: now,
             key: digest(&[ask.list.key(), ask.to.key(), ask.topic]),
@@ -145,6 +151,7 @@ mod tests {
             list: &list,
             to: &to,
             topic: "rejected/not-signed",
+            counted: true,
             cause,
         };
         limits.admit(&ask, now).unwrap().is_ok()

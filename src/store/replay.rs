@@ -201,22 +201,6 @@ impl ReplayStore {
         Ok(number)
     }
 
-    /// Notes down keys without a number: for a message that is held.
-    ///
-    /// # Errors
-    ///
-    /// As [`ReplayStore::admit`].
-    pub fn note(
-        &mut self,
-        id: SpoolId,
-        proven: bool,
-        keys: &[Key],
-        now: OffsetDateTime,
-    ) -> Result<(), Problem> {
-        let entries = self.missing(id, proven, keys, now)?;
-        self.append(&entries)
-    }
-
     fn missing(
         &self,
         id: SpoolId,
@@ -396,6 +380,12 @@ mod tests {
         ReplayStore::open(state, &list(), NOW).unwrap()
     }
 
+    /// Keys of a message without its number: one record each.
+    fn note(store: &mut ReplayStore, n: u64, keys: &[Key]) {
+        let entries = store.missing(id(n), true, keys, NOW).unwrap();
+        store.append(&entries).unwrap();
+    }
+
     fn by(n: u64, proven: bool) -> Option<Seen> {
         Some(Seen { id: id(n), proven })
     }
@@ -514,7 +504,7 @@ mod tests {
         let mut store = open(state.path());
         let keys: Vec<Key> = (0..4).map(|n| store.content_key(&[n; 16])).collect();
         for (key, n) in keys.iter().zip(1..) {
-            store.note(id(n), true, &[*key], NOW).unwrap();
+            note(&mut store, n, &[*key]);
         }
         drop(store);
         let path = ReplayStore::directory(state.path(), &list()).join("seen");
@@ -542,7 +532,7 @@ mod tests {
             let keys: Vec<Key> = (0..20)
                 .map(|m| store.bytes(&format!("{n} {m}"), b""))
                 .collect();
-            store.note(id(n), false, &keys, NOW).unwrap();
+            note(&mut store, n, &keys);
         }
         drop(store);
         let path = ReplayStore::directory(state.path(), &list()).join("seen");

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use listseal::cms::sign::certs_only;
 use listseal::mime::canon::crlf;
 use listseal::mime::write::Header;
 use listseal::mime::{ContentType, Entity};
 use listseal::model::list::{ContentCipher, SubjectPolicy};
 use listseal::model::{Address, Reason};
 use listseal::seal::{
-    Outer, Passed, Sealing, certificates_part, list_signed, multipart_signed, recipient,
-    seal_entity,
+    Outer, Passed, Sealing, list_signed, multipart_signed, recipient, seal_entity,
 };
 use time::OffsetDateTime;
 
@@ -174,7 +174,7 @@ fn post_signed_by_the_list_keeps_the_signature_of_the_author_inside() {
 }
 
 #[test]
-fn certs_only_part_is_read_by_openssl() {
+fn bag_of_certificates_names_each_once_and_is_read_by_openssl() {
     let lab = Lab::new();
     let list = lab.person("team", "RSA:2048", ENCRYPT, "71");
     let all = [
@@ -182,14 +182,7 @@ fn certs_only_part_is_read_by_openssl() {
         pem_of(&lab, "ca.pem").remove(0),
         list.certificate,
     ];
-    let part = certificates_part(&all, "te\"am.p7c").unwrap();
-    let entity = Entity::parse(&part).unwrap();
-    assert_eq!(entity.file_name().as_deref(), Some("te_am.p7c"));
-    assert_eq!(
-        entity.content_type().parameter("smime-type"),
-        Some("certs-only")
-    );
-    lab.write("list.p7c", &entity.decoded_body().unwrap());
+    lab.write("list.p7c", &certs_only(&all).unwrap());
     let shown = lab.openssl("pkcs7 -inform DER -in list.p7c -print_certs -noout");
     let shown = String::from_utf8_lossy(&shown).into_owned();
     let subjects: BTreeSet<&str> = shown

@@ -234,7 +234,7 @@ async fn bare_carriage_return_fails_before_anything_is_said() {
         .await
         .deliver(&parcel(b"a\r\n\r\nx\r.\r\n"))
         .await;
-    assert_eq!(kind(&outcome), Kind::Failed(Reason::AddressUnsupported, 0));
+    assert_eq!(kind(&outcome), Kind::Failed(Reason::MimeMalformed, 0));
     assert_eq!(*sink.connections.lock().unwrap(), 0);
 }
 

@@ -201,6 +201,7 @@ mod tests {
                 list: &team,
                 to: &to,
                 topic: "rejected/not-signed",
+                counted: true,
                 cause: "1",
             };
             limits.admit(&ask, NOW)

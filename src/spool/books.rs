@@ -3,6 +3,9 @@
 //! # Invariants
 //!
 //! * Entering the same end twice counts once, so that finishing may be repeated after a crash.
+//! * What was planned is entered before the plan is carried out and kept apart from how its copies
+//!   ended, so that the two can be compared (R12).
+//! * Only opening it anew reopens a message that has ended.
 
 use std::collections::BTreeMap;
 
@@ -23,6 +26,8 @@ pub(super) enum Event {
         print: String,
         alone: bool,
     },
+    /// How many copies its plan has: written before the plan (D5).
+    Planned { id: Id, copies: u64 },
     /// Opening ended in order without a plan, or people want it tried again.
     Reset { id: Id },
     /// All items are final and the message goes.
@@ -33,10 +38,16 @@ pub(super) enum Event {
         failed: u64,
         withheld: u64,
     },
-    /// People removed it.
+    /// People removed it, or looked into the copies that its end does not account for.
     Discarded { id: Id, by: String },
-    /// Sums over messages whose own lines were dropped.
-    Totals { totals: Totals },
+    /// Sums over messages whose own lines were dropped; older ledgers have no more than the ends.
+    Totals {
+        totals: Totals,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        accepted: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        planned: Option<u64>,
+    },
 }
 
 /// A spool id as it is written.
@@ -79,6 +90,16 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Messages, by their ends.
+    pub(super) fn messages(&self) -> u64 {
+        self.distributed + self.answered + self.forwarded + self.refused + self.discarded
+    }
+
+    /// Copies, by their ends.
+    pub(super) fn copies(&self) -> u64 {
+        self.sent + self.failed + self.withheld
+    }
+
     fn add(&mut self, end: &End) {
         *match end.disposition {
             Disposition::Distribute => &mut self.distributed,
@@ -113,6 +134,12 @@ struct End {
     withheld: u64,
 }
 
+impl End {
+    fn copies(&self) -> u64 {
+        self.sent + self.failed + self.withheld
+    }
+}
+
 /// What the ledger knows of one message.
 #[derive(Clone, Debug, Default)]
 struct Account {
@@ -122,6 +149,8 @@ struct Account {
     attempts: u32,
     /// Whether nothing else was being opened during the last one.
     alone: bool,
+    /// Copies of its plan; none where an older version made it, or where it was never carried out.
+    planned: Option<u64>,
     end: Option<End>,
 }
 
@@ -130,6 +159,9 @@ struct Account {
 pub(super) struct Books {
     accounts: BTreeMap<SpoolId, Account>,
     prints: BTreeMap<String, SpoolId>,
+    /// Messages and copies whose own lines were dropped.
+    accepted: u64,
+    planned: u64,
     totals: Totals,
     pub(super) damaged: u64,
 }
@@ -148,16 +180,17 @@ impl Books {
                 account.print.clone_from(print);
                 account.attempts += 1;
                 account.alone = *alone;
+                account.planned = None;
                 account.end = None;
                 if self.twin(print, id.0, *at).is_none() {
                     self.prints.insert(print.clone(), id.0);
                 }
             }
-            Event::Reset { id } => {
-                let account = self.accounts.entry(id.0).or_default();
-                account.attempts = 0;
-                account.end = None;
+            Event::Planned { id, copies } => {
+                self.accounts.entry(id.0).or_default().planned = Some(*copies);
             }
+            // One that people discarded meanwhile has no attempts to forget, and stays closed.
+            Event::Reset { id } => self.accounts.entry(id.0).or_default().attempts = 0,
             Event::Done {
                 id,
                 disposition,
@@ -173,16 +206,28 @@ impl Books {
                     withheld: *withheld,
                 },
             ),
-            Event::Discarded { id, .. } => self.close(
-                id.0,
-                End {
-                    disposition: Disposition::Discard,
-                    sent: 0,
-                    failed: 0,
-                    withheld: 0,
-                },
-            ),
-            Event::Totals { totals } => self.totals.merge(totals),
+            Event::Discarded { id, .. } => {
+                if !self.is_closed(id.0) {
+                    let end = End {
+                        disposition: Disposition::Discard,
+                        sent: 0,
+                        failed: 0,
+                        withheld: 0,
+                    };
+                    self.close(id.0, end);
+                }
+                // Its plan is not carried out any more; a difference was looked into.
+                self.accounts.entry(id.0).or_default().planned = None;
+            }
+            Event::Totals {
+                totals,
+                accepted,
+                planned,
+            } => {
+                self.accepted += accepted.unwrap_or_else(|| totals.messages());
+                self.planned += planned.unwrap_or_else(|| totals.copies());
+                self.totals.merge(totals);
+            }
         }
     }
 
@@ -207,6 +252,38 @@ impl Books {
             .iter()
             .filter(|(_, account)| account.end.is_none())
             .map(|(id, _)| *id)
+    }
+
+    /// True when the ledger has a line of it.
+    pub(super) fn knows(&self, id: SpoolId) -> bool {
+        self.accounts.contains_key(&id)
+    }
+
+    /// Messages that the ledger ever heard of.
+    pub(super) fn accepted(&self) -> u64 {
+        self.accepted + self.accounts.len() as u64
+    }
+
+    /// Copies that were planned for a message that is not over, where that was noted down.
+    pub(super) fn planned(&self, id: SpoolId) -> Option<u64> {
+        self.accounts.get(&id).and_then(|account| account.planned)
+    }
+
+    /// Copies that were planned for messages that are over.
+    pub(super) fn planned_of_ended(&self) -> u64 {
+        let ended = self.accounts.values().filter_map(|account| {
+            let end = account.end?;
+            Some(account.planned.unwrap_or_else(|| end.copies()))
+        });
+        self.planned + ended.sum::<u64>()
+    }
+
+    /// Messages that are over and whose copies do not all have an end: planned and ended ones.
+    pub(super) fn unequal(&self) -> impl Iterator<Item = (SpoolId, u64, u64)> {
+        self.accounts.iter().filter_map(|(id, account)| {
+            let (planned, ended) = (account.planned?, account.end?.copies());
+            (planned != ended).then_some((*id, planned, ended))
+        })
     }
 
     /// Attempts that a crash ended, and whether the last one was made alone.
@@ -239,14 +316,19 @@ impl Books {
         self.damaged
     }
 
-    /// The lines that are still needed: open messages, and ended ones of the last seven days.
+    /// The lines that are still needed: open messages, ended ones of the last seven days, and those
+    /// that do not add up.
     pub(super) fn condensed(&self, now: u64) -> Vec<Event> {
-        let mut totals = self.totals;
+        let (mut totals, mut accepted, mut planned) = (self.totals, self.accepted, self.planned);
         let mut kept = Vec::new();
         for (id, account) in &self.accounts {
             let young = now.saturating_sub(account.at) <= WINDOW;
-            if let (false, Some(end)) = (young, &account.end) {
+            if let (false, Some(end)) = (young, &account.end)
+                && account.planned.is_none_or(|copies| copies == end.copies())
+            {
                 totals.add(end);
+                accepted += 1;
+                planned += end.copies();
                 continue;
             }
             let attempt = Event::Attempt {
@@ -255,9 +337,14 @@ impl Books {
                 print: account.print.clone(),
                 alone: account.alone,
             };
+            let plan = account.planned.map(|copies| Event::Planned {
+                id: Id(*id),
+                copies,
+            });
             match account.end {
                 Some(end) => {
                     kept.push(attempt);
+                    kept.extend(plan);
                     kept.push(Event::Done {
                         id: Id(*id),
                         disposition: end.disposition,
@@ -267,12 +354,20 @@ impl Books {
                     });
                 }
                 None if account.attempts == 0 => {
-                    kept.extend([attempt, Event::Reset { id: Id(*id) }])
+                    kept.extend([attempt, Event::Reset { id: Id(*id) }]);
+                    kept.extend(plan);
                 }
-                None => kept.extend((0..account.attempts).map(|_| attempt.clone())),
+                None => {
+                    kept.extend((0..account.attempts).map(|_| attempt.clone()));
+                    kept.extend(plan);
+                }
             }
         }
-        let mut lines = vec![Event::Totals { totals }];
+        let mut lines = vec![Event::Totals {
+            totals,
+            accepted: Some(accepted),
+            planned: Some(planned),
+        }];
         lines.append(&mut kept);
         lines
     }

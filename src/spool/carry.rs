@@ -9,7 +9,7 @@
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
-use super::books::done;
+use super::books::{Event, Id, done};
 use super::error::SpoolError;
 use super::layout::{Layout, Shelf};
 use super::queue::Spool;
@@ -32,6 +32,10 @@ impl Spool {
             .iter()
             .map(|item| first_slot(&item.what))
             .collect();
+        let copies = plan.items.iter().filter(|item| item.what.is_copy()).count() as u64;
+        // Before the plan: what is carried out was counted first (R12).
+        self.ledger()
+            .enter(&self.layout, &Event::Planned { id: Id(id), copies })?;
         let image = Slots::image(Sha256::digest(&bytes).into(), &first);
         if let Some(shelf) = resting_place(plan.disposition) {
             let why = why_of(plan, detail, id.micros());

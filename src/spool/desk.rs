@@ -242,7 +242,8 @@ impl Desk {
         })
     }
 
-    /// Removes a held or bad message for good; also closes the account of one that was lost.
+    /// Removes a held or bad message for good; also closes the account of one that was lost, or whose
+    /// copies do not add up.
     ///
     /// # Errors
     ///
@@ -256,8 +257,10 @@ impl Desk {
             Ok(found) => found,
             Err(unknown @ DeskError::Unknown(_)) => {
                 let mut ledger = self.ledger();
-                let lost = ledger.books().open_ids().any(|open| open == id);
-                return if lost {
+                let books = ledger.books();
+                let complained_of = books.open_ids().any(|open| open == id)
+                    || books.unequal().any(|(unequal, _, _)| unequal == id);
+                return if complained_of {
                     Ok(ledger.enter(&self.layout, &gone)?)
                 } else {
                     Err(unknown)

@@ -38,6 +38,8 @@ pub(super) struct Ledger {
     /// How much of the file is in `books`.
     read: u64,
     books: Books,
+    /// What no room was left for: in the books, and written with the next event.
+    owed: Vec<Event>,
     broken: bool,
     /// Its length when it was last condensed.
     condensed: u64,
@@ -52,6 +54,7 @@ impl Ledger {
             place,
             read: 0,
             books: Books::default(),
+            owed: Vec::new(),
             broken: false,
             condensed: 0,
         };
@@ -84,7 +87,10 @@ impl Ledger {
         }
         self.locked(layout, |ledger| {
             ledger.catch_up()?;
-            let line = line_of(event)?;
+            let mut line = Vec::new();
+            for event in ledger.owed.iter().chain([event]) {
+                line.extend(line_of(event)?);
+            }
             if let Err(error) = ledger.file.write_all(&line) {
                 // Half a line on a full disk: the next line must not be glued to it.
                 let _ = ledger.file.set_len(ledger.read);
@@ -96,8 +102,21 @@ impl Ledger {
             }
             ledger.read += line.len() as u64;
             ledger.books.apply(event);
+            ledger.owed.clear();
             Ok(())
         })
+    }
+
+    /// Enters an event, or where the disk is full keeps it in memory until there is room.
+    pub(super) fn enter_or_owe(&mut self, layout: &Layout, event: Event) -> Result<(), SpoolError> {
+        match self.enter(layout, &event) {
+            Err(error) if error.is_shortage() => {
+                self.books.apply(&event);
+                self.owed.push(event);
+                Ok(())
+            }
+            entered => entered,
+        }
     }
 
     /// Replaces the ledger by one without the lines that nothing needs any more.
@@ -174,6 +193,10 @@ impl Ledger {
                 None => self.books.damaged += 1,
             }
         }
+        // The books may have been read anew.
+        for event in &self.owed {
+            self.books.apply(event);
+        }
         self.read += complete as u64;
         if !torn.is_empty() {
             self.file
@@ -186,8 +209,13 @@ impl Ledger {
     /// Condenses the ledger where it grew much since the last time.
     pub(super) fn condense_if_long(&mut self, layout: &Layout, now: u64) -> Result<(), SpoolError> {
         if self.read > LONG.max(self.condensed.saturating_mul(2)) {
-            self.condense(layout, now)?;
+            let condensed = self.condense(layout, now);
             self.condensed = self.read;
+            return match condensed {
+                // The ledger is longer than it has to be, no more.
+                Err(error) if error.is_shortage() => Ok(()),
+                other => other,
+            };
         }
         Ok(())
     }

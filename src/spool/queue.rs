@@ -290,14 +290,18 @@ impl Spool {
         Err(SpoolError::Gone(id))
     }
 
-    /// Leaves a message open for later, in order: this attempt does not count as a crash.
+    /// Leaves a message open for later, in order: this attempt does not count as a crash, on a full
+    /// disk neither (until the daemon is started anew). Nothing for one that people discarded.
     ///
     /// # Errors
     ///
     /// What the disk says.
     pub fn postpone(&self, id: SpoolId) -> Result<(), SpoolError> {
-        self.ledger()
-            .enter(&self.layout, &Event::Reset { id: Id(id) })
+        let mut ledger = self.ledger();
+        if ledger.books().crashes(id).0 == 0 {
+            return Ok(());
+        }
+        ledger.enter_or_owe(&self.layout, Event::Reset { id: Id(id) })
     }
 
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {

@@ -2,6 +2,7 @@
 
 mod calls;
 mod crash;
+mod law;
 mod life;
 
 use std::path::{Path, PathBuf};
@@ -123,5 +124,3 @@ fn send_all(slots: &Slots) {
         .collect();
     slots.record_all(&all).unwrap();
 }
-
-impl World {}

@@ -212,7 +212,7 @@ impl Copies {
         match self.signing_pair() {
             Some(pair) => {
                 let signed = list_signed(opened.sealing_entity(), pair, &[], rng)?;
-                Sealing::new(&Zeroizing::new(signed), &outer, &ciphers, rng)
+                Sealing::new(&signed, &outer, &ciphers, rng)
             }
             None => Sealing::new(opened.sealing_entity(), &outer, &ciphers, rng),
         }

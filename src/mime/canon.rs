@@ -5,6 +5,43 @@
 //! RFC 8551 section 3.1.1, RFC 5321 section 2.3.8.
 
 use std::borrow::Cow;
+use std::ops::Deref;
+
+use zeroize::Zeroize as _;
+
+/// Plaintext in canonical form. What had to be copied for it is overwritten when it goes (contract
+/// S44); what is borrowed is its owner's.
+pub struct Wiped<'a>(Cow<'a, [u8]>);
+
+impl<'a> Wiped<'a> {
+    /// Takes over what may be a copy.
+    #[must_use]
+    pub fn new(bytes: Cow<'a, [u8]>) -> Self {
+        Self(bytes)
+    }
+
+    /// As [`crlf`].
+    #[must_use]
+    pub fn crlf(bytes: &'a [u8]) -> Self {
+        Self(crlf(bytes))
+    }
+}
+
+impl Deref for Wiped<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Wiped<'_> {
+    fn drop(&mut self) {
+        if let Cow::Owned(bytes) = &mut self.0 {
+            bytes.zeroize();
+        }
+    }
+}
 
 /// Returns `bytes` with CRLF for every bare LF; text that is already canonical is not copied.
 ///

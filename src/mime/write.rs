@@ -13,6 +13,7 @@
 use rand_core::CryptoRng;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
+use zeroize::Zeroizing;
 
 use super::Field;
 use crate::model::Address;
@@ -192,7 +193,12 @@ impl Header {
     /// Returns header, empty line and `body` as one mail.
     #[must_use]
     pub fn with_body(&self, body: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.bytes.len().saturating_add(body.len()));
+        let mut out = Vec::with_capacity(
+            self.bytes
+                .len()
+                .saturating_add(2)
+                .saturating_add(body.len()),
+        );
         out.extend_from_slice(&self.bytes);
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(body);
@@ -317,6 +323,23 @@ pub fn base64_size(length: usize) -> usize {
     digits.saturating_add(lines.saturating_mul(2))
 }
 
+/// Joins parts behind `head`, which ends in its empty line; the line break in front of a delimiter
+/// is not part of the part before it (RFC 2046 section 5.1.1).
+///
+/// The room is made at once: a part may be plaintext, of which growing would leave copies behind
+/// (contract S44).
+#[must_use]
+pub fn multipart(head: &[u8], boundary: &str, parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+    let between = format!("--{boundary}\r\n");
+    let end = format!("--{boundary}--\r\n");
+    let mut pieces = vec![head];
+    for part in parts {
+        pieces.extend([between.as_bytes(), part, b"\r\n"]);
+    }
+    pieces.push(end.as_bytes());
+    Zeroizing::new(pieces.concat())
+}
+
 /// Returns a boundary that occurs in none of `parts`.
 #[must_use]
 pub fn boundary(rng: &mut dyn CryptoRng, parts: &[&[u8]]) -> String {
@@ -412,6 +435,17 @@ mod tests {
             shown("=?utf-8?q?x?="),
             "From: =?utf-8?B?PT91dGYtOD9xP3g/PQ==?= <a@x.org>\r\n"
         );
+    }
+
+    #[test]
+    fn s44_joined_parts_never_outgrow_their_room() {
+        for parts in [&[&b"one"[..]][..], &[&[b'x'; 100_000], b"two"]] {
+            let made = multipart(b"Content-Type: multipart/mixed\r\n\r\n", "=_b", parts);
+            assert!(made.ends_with(b"\r\n--=_b--\r\n"));
+            assert_eq!(made.capacity(), made.len());
+        }
+        let mail = Header::new().with_body(b"plaintext");
+        assert_eq!(mail.capacity(), mail.len());
     }
 
     #[test]

@@ -9,7 +9,8 @@
 //! * The envelope sender is null, `Auto-Submitted` and `X-Loop` are set (contract S38).
 //! * The header holds nothing of the message that is answered but its Message-ID.
 //! * Decrypted content has no way into [`Rendered::bytes`]: [`Rendered::entity_with_post`] hands it
-//!   out for sealing and keeps nothing (contract S39, S40).
+//!   out for sealing and keeps nothing (contract S39, S40). Copies of it are wiped, and none outgrows
+//!   its room, which would leave an earlier one behind (S44).
 //!
 //! # See also
 //!
@@ -20,8 +21,8 @@ use std::fmt;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::mime::canon;
-use crate::mime::write::{Header, WriteError, base64_lines};
+use crate::mime::canon::Wiped;
+use crate::mime::write::{Header, WriteError, append_base64, base64_lines, base64_size, multipart};
 use crate::model::Address;
 use crate::model::list::ContentCipher;
 use crate::notice::facts::clean;
@@ -35,9 +36,9 @@ pub struct Rendered {
     kind: Kind,
     to: Address,
     header: Header,
-    parts: Vec<Vec<u8>>,
+    parts: Vec<Zeroizing<Vec<u8>>>,
     token: String,
-    protected: Option<Vec<u8>>,
+    protected: Option<Zeroizing<Vec<u8>>>,
     problem: Option<TemplateError>,
 }
 
@@ -77,7 +78,7 @@ impl Rendered {
             kind,
             to: letter.to.clone(),
             header: header(kind, letter, &clean(&text.subject), &token)?,
-            parts: vec![text_part(&text.body)],
+            parts: vec![text_part(&text.body).into()],
             token,
             protected: None,
             problem,
@@ -123,7 +124,8 @@ impl Rendered {
             "Content-Disposition",
             &format!("attachment; filename=\"{}\"", file.name),
         )?;
-        self.parts.push(header.with_body(&base64_lines(file.bytes)));
+        let part = header.with_body(&base64_lines(file.bytes));
+        self.parts.push(part.into());
         Ok(self)
     }
 
@@ -136,26 +138,26 @@ impl Rendered {
 
     /// Returns the MIME entity of the notice, `Content-*` fields and body, to be signed or sealed.
     #[must_use]
-    pub fn entity(&self) -> Vec<u8> {
+    pub fn entity(&self) -> Zeroizing<Vec<u8>> {
         entity(&self.parts(), &self.token)
     }
 
     /// Returns the entity with an opened post enclosed, which must be sealed before it goes anywhere.
     #[must_use]
     pub fn entity_with_post(&self, post: &[u8]) -> Zeroizing<Vec<u8>> {
-        let part = Zeroizing::new(enclosed(post));
+        let part = enclosed(post);
         let mut parts = self.parts();
         parts.push(&part);
-        Zeroizing::new(entity(&parts, &self.token))
+        entity(&parts, &self.token)
     }
 
     fn parts(&self) -> Vec<&[u8]> {
-        self.parts.iter().map(Vec::as_slice).collect()
+        self.parts.iter().map(|part| part.as_slice()).collect()
     }
 
     /// Returns the notice with `entity` in place of its own: the same one signed, sealed or both.
     #[must_use]
-    pub fn protected(mut self, entity: Vec<u8>) -> Self {
+    pub fn protected(mut self, entity: Zeroizing<Vec<u8>>) -> Self {
         self.protected = Some(entity);
         self
     }
@@ -286,45 +288,44 @@ fn quoted_printable(line: &str, out: &mut Vec<u8>) {
 }
 
 /// Returns a message as a part: as message/rfc822 where mail can carry it, else as a file.
-fn enclosed(message: &[u8]) -> Vec<u8> {
-    let message = canon::crlf(message);
+fn enclosed(message: &[u8]) -> Zeroizing<Vec<u8>> {
+    let message = Wiped::crlf(message);
     let carried = !message.contains(&0)
         && message.split(|b| *b == b'\n').all(|line| {
             line.len() <= MAX_LINE && !line.strip_suffix(b"\r").unwrap_or(line).contains(&b'\r')
         });
-    if !carried {
-        let mut part = b"Content-Type: application/octet-stream; name=\"message.eml\"\r\n\
-            Content-Transfer-Encoding: base64\r\n\
-            Content-Disposition: attachment; filename=\"message.eml\"\r\n\r\n"
-            .to_vec();
-        part.extend_from_slice(&base64_lines(&message));
-        return part;
-    }
-    let encoding = if message.is_ascii() { "7bit" } else { "8bit" };
-    let mut part = format!(
-        "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: {encoding}\r\n\
+    let (kind, encoding) = match (carried, message.is_ascii()) {
+        (false, _) => ("application/octet-stream; name=\"message.eml\"", "base64"),
+        (true, true) => ("message/rfc822", "7bit"),
+        (true, false) => ("message/rfc822", "8bit"),
+    };
+    let head = format!(
+        "Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\
          Content-Disposition: attachment; filename=\"message.eml\"\r\n\r\n"
-    )
-    .into_bytes();
-    part.extend_from_slice(&message);
+    );
+    let size = if carried {
+        message.len()
+    } else {
+        base64_size(message.len())
+    };
+    let mut part = Zeroizing::new(Vec::with_capacity(head.len().saturating_add(size)));
+    part.extend_from_slice(head.as_bytes());
+    if carried {
+        part.extend_from_slice(&message);
+    } else {
+        append_base64(&mut part, &message);
+    }
     part
 }
 
 /// Returns a single part as it is, several as multipart/mixed.
-fn entity(parts: &[&[u8]], token: &str) -> Vec<u8> {
+fn entity(parts: &[&[u8]], token: &str) -> Zeroizing<Vec<u8>> {
     if let [part] = parts {
-        return part.to_vec();
+        return part.to_vec().into();
     }
     let boundary = boundary(parts, token);
-    let mut out =
-        format!("Content-Type: multipart/mixed; boundary=\"{boundary}\"\r\n\r\n").into_bytes();
-    for part in parts {
-        out.extend_from_slice(format!("--{boundary}\r\n").as_bytes());
-        out.extend_from_slice(part);
-        out.extend_from_slice(b"\r\n");
-    }
-    out.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-    out
+    let head = format!("Content-Type: multipart/mixed; boundary=\"{boundary}\"\r\n\r\n");
+    multipart(head.as_bytes(), &boundary, parts)
 }
 
 /// Returns a boundary that occurs in no part; the token makes it the same after a restart.
@@ -414,6 +415,17 @@ print(json.dumps({'fields': [[k, str(v)] for k, v in m.items()], 'defects': defe
             .filter(|f| f[0].as_str().unwrap().eq_ignore_ascii_case(name))
             .map(|f| f[1].as_str().unwrap().to_owned())
             .collect()
+    }
+
+    #[test]
+    fn s44_enclosed_posts_never_outgrow_their_room() {
+        let notice = notice(Kind::Held, "en", &facts(), None);
+        let long = [b'x'; 100_000];
+        for post in [&b"Subject: x\n\ncaf\xc3\xa9\n"[..], b"a\0b", &long] {
+            for made in [enclosed(post), notice.entity_with_post(post)] {
+                assert_eq!(made.capacity(), made.len(), "{post:.20?}");
+            }
+        }
     }
 
     #[test]
@@ -566,7 +578,7 @@ print(json.dumps({'fields': [[k, str(v)] for k, v in m.items()], 'defects': defe
         );
         assert_eq!(read["parts"][1]["name"], "team@example.org.pem");
         assert_eq!(read["parts"][1]["text"], "-----BEGIN CERTIFICATE-----\n");
-        let canonical = canon::crlf(received);
+        let canonical = crate::mime::canon::crlf(received);
         assert!(memchr::memmem::find(&mail, &canonical).is_some());
         assert!(
             mail.ends_with(b"--=_0123.7_1--\r\n"),
@@ -598,8 +610,11 @@ print(json.dumps({'fields': [[k, str(v)] for k, v in m.items()], 'defects': defe
         assert!(memchr::memmem::find(&entity, b"CANARY").is_some());
         assert!(memchr::memmem::find(&notice.bytes(), b"CANARY").is_none());
         assert!(!format!("{notice:?}").contains("waits"));
-        let sealed =
-            notice.protected(b"Content-Type: application/pkcs7-mime\r\n\r\nMIIB\r\n".to_vec());
+        let sealed = notice.protected(
+            b"Content-Type: application/pkcs7-mime\r\n\r\nMIIB\r\n"
+                .to_vec()
+                .into(),
+        );
         let read = read_by_python(&sealed.bytes());
         assert_eq!(read["parts"][0]["type"], "application/pkcs7-mime");
         assert_eq!(field(&read, "Auto-Submitted"), ["auto-generated"]);

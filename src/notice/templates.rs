@@ -482,7 +482,7 @@ mod tests {
         for (loader, word) in [(broken, "nonsense"), (unreadable, "cannot be read")] {
             let notice = render(&Templates::with(loader), Kind::Rejected, "de");
             assert!(notice.problem().unwrap().problem.contains(word));
-            let text = String::from_utf8(notice.entity()).unwrap();
+            let text = String::from_utf8(notice.entity().to_vec()).unwrap();
             assert!(text.contains("Grund"), "{text}");
         }
     }

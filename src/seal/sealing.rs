@@ -14,13 +14,12 @@ use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use rand_core::CryptoRng;
-use zeroize::Zeroize;
 
 use super::headers::HIDDEN;
 use super::{Outer, Recipient, SealError};
 use crate::cms::write::{ContentKey, SharedContent, encrypt_content, prefix};
 use crate::mime::Entity;
-use crate::mime::canon::crlf;
+use crate::mime::canon::Wiped;
 use crate::mime::write::{Header, append_base64, base64_lines, base64_size};
 use crate::model::list::{ContentCipher, SubjectPolicy};
 
@@ -72,9 +71,8 @@ impl Sealing {
         let ciphers = sorted
             .into_iter()
             .map(|cipher| Encrypted::new(&inside, &header, cipher, rng))
-            .collect::<Result<_, _>>();
-        wipe(inside);
-        Ok(Self { ciphers: ciphers? })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { ciphers })
     }
 
     /// Returns the copy for one subscriber.
@@ -113,9 +111,7 @@ pub fn seal_entity(
     let mut header = header.clone();
     header.push_value("MIME-Version", "1.0")?;
     let inside = canonical(entity);
-    let encrypted = Encrypted::new(&inside, &header, cipher, rng);
-    wipe(inside);
-    encrypted?.copy_for(recipient)
+    Encrypted::new(&inside, &header, cipher, rng)?.copy_for(recipient)
 }
 
 impl Encrypted {
@@ -191,37 +187,28 @@ impl Sealed {
 }
 
 /// Brings an entity whose header ends its lines in bare LF into canonical form.
-fn canonical(entity: &[u8]) -> Cow<'_, [u8]> {
+fn canonical(entity: &[u8]) -> Wiped<'_> {
     let end = memchr::memchr(b'\n', entity);
     let before = end
         .and_then(|at| at.checked_sub(1))
         .and_then(|at| entity.get(at));
     if end.is_none() || before == Some(&b'\r') {
-        Cow::Borrowed(entity)
+        Wiped::new(Cow::Borrowed(entity))
     } else {
-        crlf(entity)
+        Wiped::crlf(entity)
     }
 }
 
 /// Puts a Subject that is hidden outside into the header inside, unless the author put one there.
-fn with_subject<'a>(entity: Cow<'a, [u8]>, outer: &Outer) -> Cow<'a, [u8]> {
+fn with_subject<'a>(entity: Wiped<'a>, outer: &Outer) -> Wiped<'a> {
     let subject = outer.fields.iter().find(|field| field.is("Subject"));
     let missing = outer.policy.subject == SubjectPolicy::Hide
         && Entity::parse(&entity).is_ok_and(|inside| inside.first("Subject").is_none());
     match subject {
         Some(subject) if missing && subject.value() != HIDDEN => {
             let line = Header::new().push_received(subject).as_bytes().to_vec();
-            let whole = [&line[..], &entity].concat();
-            wipe(entity);
-            Cow::Owned(whole)
+            Wiped::new(Cow::Owned([&line[..], &entity].concat()))
         }
         _ => entity,
-    }
-}
-
-/// Overwrites plaintext that was copied here (contract S44); what is borrowed is its owner's.
-fn wipe(plaintext: Cow<'_, [u8]>) {
-    if let Cow::Owned(mut bytes) = plaintext {
-        bytes.zeroize();
     }
 }

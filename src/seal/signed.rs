@@ -1,16 +1,22 @@
 //! Mail that the list signs: answers, notices, and posts where `sign = true`.
 //!
+//! # Invariants
+//!
+//! * A post may have been decrypted: every copy made of it here is wiped when it goes, and none
+//!   outgrows its room, which would leave an earlier one behind (contract S44).
+//!
 //! # See also
 //!
 //! RFC 1847 section 2.1, RFC 8551 sections 3.5.3 and 3.2.2.
 
 use rand_core::CryptoRng;
 use time::OffsetDateTime;
+use zeroize::Zeroizing;
 
 use super::SealError;
 use crate::cms::sign::signed_detached;
-use crate::mime::canon::crlf;
-use crate::mime::write::{Header, base64_lines, boundary};
+use crate::mime::canon::Wiped;
+use crate::mime::write::{Header, base64_lines, boundary, multipart};
 use crate::pki::{Certificate, Digest, KeyPair};
 
 /// Wraps `entity` into a multipart/signed entity, signed by `pair`.
@@ -27,8 +33,8 @@ pub fn multipart_signed(
     extra: &[Certificate],
     signing_time: Option<OffsetDateTime>,
     rng: &mut dyn CryptoRng,
-) -> Result<Vec<u8>, SealError> {
-    let signed = crlf(entity);
+) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    let signed = Wiped::crlf(entity);
     let signature = signed_detached(&signed, pair, extra, signing_time)?;
     let body = base64_lines(&signature.der);
     let boundary = boundary(rng, &[&signed, &body]);
@@ -48,7 +54,7 @@ pub fn multipart_signed(
     .push_value("Content-Transfer-Encoding", "base64")?
     .push_value("Content-Disposition", "attachment; filename=\"smime.p7s\"")?;
     Ok(multipart(
-        &header,
+        &header.with_body(b""),
         &boundary,
         &[&signed, &part.with_body(&body)],
     ))
@@ -65,28 +71,16 @@ pub fn list_signed(
     pair: &KeyPair,
     extra: &[Certificate],
     rng: &mut dyn CryptoRng,
-) -> Result<Vec<u8>, SealError> {
-    let entity = crlf(entity);
+) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    let entity = Wiped::crlf(entity);
     let boundary = boundary(rng, &[&entity]);
     let mut header = Header::new();
     header.push_value(
         "Content-Type",
         &format!("multipart/mixed; boundary=\"{boundary}\""),
     )?;
-    let mixed = multipart(&header, &boundary, &[&entity]);
+    let mixed = multipart(&header.with_body(b""), &boundary, &[&entity]);
     multipart_signed(&mixed, pair, extra, None, rng)
-}
-
-/// Joins parts; the line break in front of a delimiter is not part of the part before it.
-fn multipart(header: &Header, boundary: &str, parts: &[&[u8]]) -> Vec<u8> {
-    let mut body = Vec::new();
-    for part in parts {
-        body.extend_from_slice(format!("--{boundary}\r\n").as_bytes());
-        body.extend_from_slice(part);
-        body.extend_from_slice(b"\r\n");
-    }
-    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-    header.with_body(&body)
 }
 
 /// RFC 8551 section 3.5.3.2.

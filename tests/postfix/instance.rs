@@ -149,7 +149,7 @@ impl Postfix {
         let begin = Instant::now();
         while !is_so() {
             assert!(
-                begin.elapsed() < Duration::from_secs(30),
+                begin.elapsed() < Duration::from_secs(120),
                 "waited for {what}; Postfix says:\n{}",
                 self.log()
             );

@@ -115,7 +115,9 @@ fn changed_content_breaks_the_signature_of_the_list() {
     let list = lab.person("list", "RSA:2048", ENCRYPT, "71");
     let entity = b"Content-Type: text/plain\r\n\r\nhello\r\n";
     let signed = multipart_signed(entity, &list.pair(), &[], None, &mut rng()).unwrap();
-    let text = String::from_utf8(signed).unwrap().replace("hello", "hallo");
+    let text = String::from_utf8(signed.to_vec())
+        .unwrap()
+        .replace("hello", "hallo");
     lab.write("changed.eml", text.as_bytes());
     let output = Command::new("openssl")
         .args(["cms", "-verify", "-noverify", "-in"])

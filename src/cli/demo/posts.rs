@@ -142,10 +142,14 @@ impl Desk<'_> {
     /// A signed entity.
     fn letter(&mut self, author: &Person, body: &str) -> Result<Zeroizing<Vec<u8>>, Complaint> {
         let text = Zeroizing::new(text(body));
-        self.signature(&text, pair(author)?).map(Zeroizing::new)
+        self.signature(&text, pair(author)?)
     }
 
-    fn signature(&mut self, entity: &[u8], pair: &KeyPair) -> Result<Vec<u8>, Complaint> {
+    fn signature(
+        &mut self,
+        entity: &[u8],
+        pair: &KeyPair,
+    ) -> Result<Zeroizing<Vec<u8>>, Complaint> {
         let signed = seal::multipart_signed(entity, pair, &[], Some(self.now), self.rng);
         signed.map_err(unsealed)
     }

@@ -25,16 +25,24 @@ fn parcel(bytes: &[u8]) -> Parcel {
     }
 }
 
-/// So impatient that a test of silence is short.
+/// So impatient that a test of silence is short; whoever is to answer may be slow on a busy machine.
 fn impatient() -> Patience {
-    let short = Duration::from_millis(300);
+    each(Duration::from_millis(300))
+}
+
+/// For servers that answer, sooner or later.
+fn patient() -> Patience {
+    each(Duration::from_secs(60))
+}
+
+fn each(step: Duration) -> Patience {
     Patience {
-        connect: short,
-        command: short,
-        data: short,
-        block: short,
-        dot: short,
-        transaction: short,
+        connect: step,
+        command: step,
+        data: step,
+        block: step,
+        dot: step,
+        transaction: step,
     }
 }
 

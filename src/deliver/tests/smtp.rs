@@ -4,7 +4,7 @@ use super::sink::{Act, At, Sink};
 use super::*;
 
 async fn courier(sink: &Sink) -> Courier {
-    Courier::with(&settings(&sink.url()), impatient(), None).unwrap()
+    Courier::with(&settings(&sink.url()), patient(), None).unwrap()
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -96,7 +96,8 @@ async fn r14_closing_and_silence_defer_at_every_step() {
         for act in [Act::Close, Act::Silence] {
             let sink = Sink::start().await;
             sink.at(at, act.clone());
-            let outcome = courier(&sink).await.deliver(&parcel(MAIL)).await;
+            let courier = Courier::with(&settings(&sink.url()), impatient(), None).unwrap();
+            let outcome = courier.deliver(&parcel(MAIL)).await;
             assert_eq!(
                 kind(&outcome),
                 Kind::Deferred(0),
@@ -104,7 +105,7 @@ async fn r14_closing_and_silence_defer_at_every_step() {
             );
         }
     }
-    let nobody = Courier::with(&settings("smtp://127.0.0.1:1"), impatient(), None).unwrap();
+    let nobody = Courier::with(&settings("smtp://127.0.0.1:1"), patient(), None).unwrap();
     assert_eq!(
         kind(&nobody.deliver(&parcel(MAIL)).await),
         Kind::Deferred(0)
@@ -242,7 +243,7 @@ async fn bare_carriage_return_fails_before_anything_is_said() {
 async fn lmtp_says_lhlo_over_tcp_and_unix_socket() {
     let sink = Sink::start().await;
     let url = sink.url().replace("smtp://", "lmtp://");
-    let courier = Courier::with(&settings(&url), impatient(), None).unwrap();
+    let courier = Courier::with(&settings(&url), patient(), None).unwrap();
     assert_eq!(kind(&courier.deliver(&parcel(MAIL)).await), Kind::Sent);
     assert_eq!(sink.commands.lock().unwrap()[0], "LHLO relay.example.org");
     assert_eq!(sink.mails()[0].data, MAIL);
@@ -256,7 +257,7 @@ async fn lmtp_says_lhlo_over_tcp_and_unix_socket() {
         serving.serve(stream).await;
     });
     let url = format!("lmtp+unix://{}", path.display());
-    let courier = Courier::with(&settings(&url), impatient(), None).unwrap();
+    let courier = Courier::with(&settings(&url), patient(), None).unwrap();
     assert_eq!(kind(&courier.deliver(&parcel(MAIL)).await), Kind::Sent);
     assert_eq!(sink.mails().len(), 2);
     let remote = Courier::new(&settings("lmtp://mail.example.org:24"));

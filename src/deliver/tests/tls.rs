@@ -73,7 +73,7 @@ async fn serve(dir: &Path, sink: &Sink) -> Server {
         let mut plain = TcpStream::connect(("127.0.0.1", plain_port)).await.unwrap();
         let _ = copy_bidirectional(&mut stream, &mut plain).await;
     });
-    for _ in 0..100 {
+    for _ in 0..600 {
         // Asking the kernel does not use up the one connection the server accepts.
         let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
         if table.contains(&format!("0100007F:{port:04X} 00000000:0000 0A")) {
@@ -82,14 +82,6 @@ async fn serve(dir: &Path, sink: &Sink) -> Server {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("openssl s_server did not start");
-}
-
-fn patient() -> Patience {
-    Patience {
-        connect: Duration::from_secs(10),
-        command: Duration::from_secs(10),
-        ..Patience::default()
-    }
 }
 
 #[tokio::test]

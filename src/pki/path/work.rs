@@ -184,7 +184,8 @@ open("same.pem", "wb").write(pem(cert(same, keys[15], same, keys[15], False)))
                 (ChainVerdict::Untrusted, Some(Reason::PathBudget)),
                 "{anchor}"
             );
-            assert!(spent.as_millis() < 100, "{anchor}: {spent:?}");
+            // Milliseconds; on a busy machine more, and without a budget for ever.
+            assert!(spent.as_secs() < 5, "{anchor}: {spent:?}");
         }
     }
 

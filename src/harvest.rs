@@ -21,6 +21,8 @@
 //!
 //! RFC 8551 section 2.5.3.
 
+use std::cmp::Reverse;
+
 use crate::model::Address;
 use crate::pki::path::Purpose;
 use crate::pki::{Certificate, PublicKey};
@@ -49,31 +51,45 @@ pub struct Learned {
     pub slot: Slot,
     /// The certificate.
     pub certificate: Certificate,
+    /// What stands between it and its anchor: without these nobody could tell later that it was
+    /// revoked (contract S35).
+    pub issuers: Vec<Certificate>,
 }
 
 /// Returns what to keep of a mail: the signer's certificate, and the one to encrypt with where it
 /// is another one.
 ///
-/// `is_trusted` answers whether a certificate has a trusted chain for a purpose, now.
+/// `trusted` returns what stands between a certificate and its anchor, where it has a trusted chain
+/// for a purpose, now.
 pub fn harvest(
     evidence: &Evidence<'_>,
-    mut is_trusted: impl FnMut(&Certificate, Purpose) -> bool,
+    mut trusted: impl FnMut(&Certificate, Purpose) -> Option<Vec<Certificate>>,
 ) -> Vec<Learned> {
     let Evidence { author, signer, .. } = evidence;
-    if !signer.names(author) || !signer.usage().sign || !is_trusted(signer, Purpose::Sign) {
+    if !signer.names(author) || !signer.usage().sign {
         return Vec::new();
     }
-    let learned = |slot, certificate: &Certificate| Learned {
+    let Some(signs) = trusted(signer, Purpose::Sign) else {
+        return Vec::new();
+    };
+    let learned = |slot, certificate: &Certificate, issuers| Learned {
         address: (*author).clone(),
         slot,
         certificate: certificate.clone(),
+        issuers,
     };
-    let signer_encrypts = signer.usage().encrypt && is_trusted(signer, Purpose::Encrypt);
-    let other = separate_encryption(evidence, signer_encrypts, is_trusted);
-    match other {
-        Some(other) => vec![learned(Slot::Sign, signer), learned(Slot::Encrypt, other)],
-        None if signer_encrypts => vec![learned(Slot::Both, signer)],
-        None => vec![learned(Slot::Sign, signer)],
+    let encrypts = (signer.usage().encrypt)
+        .then(|| trusted(signer, Purpose::Encrypt))
+        .flatten();
+    match separate_encryption(evidence, encrypts.is_some(), trusted) {
+        Some((other, issuers)) => vec![
+            learned(Slot::Sign, signer, signs),
+            learned(Slot::Encrypt, other, issuers),
+        ],
+        None => match encrypts {
+            Some(issuers) => vec![learned(Slot::Both, signer, issuers)],
+            None => vec![learned(Slot::Sign, signer, signs)],
+        },
     }
 }
 
@@ -81,33 +97,35 @@ pub fn harvest(
 fn separate_encryption<'a>(
     evidence: &Evidence<'a>,
     signer_encrypts: bool,
-    mut is_trusted: impl FnMut(&Certificate, Purpose) -> bool,
-) -> Option<&'a Certificate> {
+    mut trusted: impl FnMut(&Certificate, Purpose) -> Option<Vec<Certificate>>,
+) -> Option<(&'a Certificate, Vec<Certificate>)> {
     let Evidence { author, signer, .. } = evidence;
-    let mut fits = |candidate: &Certificate| {
-        candidate != *signer
-            && candidate.usage().encrypt
-            && candidate.names(author)
-            && is_trusted(candidate, Purpose::Encrypt)
+    let mut fitting = |candidate: &'a Certificate| {
+        let fits = candidate != *signer && candidate.usage().encrypt && candidate.names(author);
+        let issuers = fits
+            .then(|| trusted(candidate, Purpose::Encrypt))
+            .flatten()?;
+        Some((candidate, issuers))
     };
     if let Some(preferred) = evidence.preferred {
         if preferred == *signer && signer_encrypts {
             return None;
         }
-        if fits(preferred) {
-            return Some(preferred);
+        if let Some(found) = fitting(preferred) {
+            return Some(found);
         }
     }
     if signer_encrypts {
         return None;
     }
-    evidence
+    let mut candidates: Vec<&Certificate> = evidence
         .enclosed
         .iter()
         .take(MAX_ENCLOSED)
         .filter(|candidate| same_issuer(candidate, signer))
-        .filter(|candidate| fits(candidate))
-        .max_by_key(|candidate| candidate.not_before())
+        .collect();
+    candidates.sort_by_key(|candidate| Reverse(candidate.not_before()));
+    candidates.into_iter().find_map(fitting)
 }
 
 /// Contract E13.
@@ -135,6 +153,8 @@ pub enum Doubt {
     ShorterLife,
     /// Its key is weaker.
     WeakerKey,
+    /// What is in force cannot be read, and so not compared with.
+    Unreadable,
 }
 
 impl Doubt {
@@ -145,6 +165,7 @@ impl Doubt {
             Self::OtherIssuer => "it was issued by another authority than the one in force",
             Self::ShorterLife => "it ends before the one in force",
             Self::WeakerKey => "its key is weaker than that of the one in force",
+            Self::Unreadable => "the file of the one in force cannot be used",
         }
     }
 }
@@ -178,12 +199,6 @@ pub fn decide(old: Option<&Certificate>, new: &Certificate) -> Decision {
         return Decision::Pending(Doubt::ShorterLife);
     }
     Decision::Adopt
-}
-
-/// True where `new` takes the place of `old` without anybody being asked.
-#[must_use]
-pub fn supersedes(old: Option<&Certificate>, new: &Certificate) -> bool {
-    decide(old, new) == Decision::Adopt
 }
 
 fn strength(key: &PublicKey) -> (usize, usize) {
@@ -277,7 +292,7 @@ mod tests {
         signer: &Certificate,
         enclosed: &[Certificate],
         preferred: Option<&Certificate>,
-        is_trusted: impl FnMut(&Certificate, Purpose) -> bool,
+        mut is_trusted: impl FnMut(&Certificate, Purpose) -> bool,
     ) -> Vec<(Slot, Certificate)> {
         let author = Address::parse(author).unwrap();
         let evidence = Evidence {
@@ -286,7 +301,9 @@ mod tests {
             enclosed,
             preferred,
         };
-        let learned = harvest(&evidence, is_trusted);
+        let learned = harvest(&evidence, |one, purpose| {
+            is_trusted(one, purpose).then(Vec::new)
+        });
         assert!(learned.iter().all(|l| l.address == author));
         learned
             .into_iter()
@@ -403,10 +420,6 @@ mod tests {
             ),
         ] {
             assert_eq!(decide(Some(&old), &certificate), decision, "{what}");
-            assert_eq!(
-                supersedes(Some(&old), &certificate),
-                decision == Decision::Adopt
-            );
         }
     }
 }

@@ -28,7 +28,7 @@ use zeroize::Zeroizing;
 use super::end::Pause;
 use super::judge::open_message;
 use super::letters::{Letters, mail_of};
-use super::site::{Site, World};
+use super::site::{Site, Unsealable, World};
 use crate::authorize::{Admitted, readmit};
 use crate::config::Problem;
 use crate::deliver::{Cargo, Parcel};
@@ -150,7 +150,7 @@ impl Copies {
         now: OffsetDateTime,
     ) -> Result<(), Pause> {
         if needs.sealed {
-            self.recipients = self.readers(states, now);
+            self.recipients = self.readers(states, now)?;
             let sealing = self.seal(admitted.opened());
             self.sealing = Some(sealing.map_err(|error| self.unmade(&error))?);
         }
@@ -174,7 +174,7 @@ impl Copies {
     /// Opens the message again.
     fn reopen(&self, now: OffsetDateTime) -> Result<Opened, Pause> {
         let keys = self.world.ring.pairs();
-        let opened = open_message(&self.site, &self.world, &self.message.data, keys, now);
+        let opened = open_message(&self.site, &self.world, &self.message.data, keys, now)?;
         if opened.decrypted() == Some(false) && self.world.ring.is_incomplete() {
             return Err(self.world.keyless().into());
         }
@@ -185,17 +185,18 @@ impl Copies {
         &self,
         states: &[Slot],
         now: OffsetDateTime,
-    ) -> HashMap<usize, (Recipient, ContentCipher)> {
+    ) -> Result<HashMap<usize, (Recipient, ContentCipher)>, Pause> {
         let mut readers = HashMap::new();
         for (index, (item, state)) in self.plan.items.iter().zip(states).enumerate() {
-            if item.what == What::Sealed
-                && !state.is_final()
-                && let Ok(reader) = self.site.recipient(&self.world, &item.to, now)
-            {
-                readers.insert(index, reader);
+            if item.what == What::Sealed && !state.is_final() {
+                match self.site.recipient(&self.world, &item.to, now) {
+                    Ok(reader) => drop(readers.insert(index, reader)),
+                    Err(Unsealable::Reader(_)) => {}
+                    Err(Unsealable::Trouble(obstacle)) => return Err(obstacle.into()),
+                }
             }
         }
-        readers
+        Ok(readers)
     }
 
     fn seal(&self, opened: &Opened) -> Result<Sealing, SealError> {
@@ -307,7 +308,11 @@ impl Copies {
         let now = OffsetDateTime::now_utc();
         match self.site.recipient(&self.world, &item.to, now) {
             Ok(_) => Made::Later("the certificate was replaced meanwhile".to_owned()),
-            Err(reason) => self.withheld(item, index, reason),
+            Err(Unsealable::Reader(reason)) => self.withheld(item, index, reason),
+            Err(Unsealable::Trouble(obstacle)) => {
+                let problem = obstacle.problems.first();
+                Made::Later(problem.map(Problem::text).unwrap_or_default())
+            }
         }
     }
 

@@ -12,29 +12,32 @@
 //! * A trouble of ours leaves the message where it is; only what the message itself is can refuse
 //!   it (contract decision 3).
 
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
 
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 use time::OffsetDateTime;
-use tracing::{debug, info};
+use tracing::info;
 
 use super::Event;
 use super::end::Pause;
-use super::site::{Obstacle, Site, World, lock};
+use super::keep::keep;
+use super::site::{Obstacle, Site, Unsealable, World, lock};
 use crate::authorize::{Earlier, Replay, Rules, authorize};
 use crate::config::Problem;
+use crate::config::permission::quoted;
 use crate::mime::{Entity, sender};
-use crate::model::plan::{Disposition, Item, Plan, What};
+use crate::model::plan::{Disposition, Plan};
 use crate::model::route::Role;
 use crate::model::{Address, Reason, SpoolId};
-use crate::notice::Kind;
 use crate::open::{Context, Opened, open};
 use crate::pki::KeyPair;
 use crate::pki::Slot;
 use crate::relay::post::{List, Origin, post};
-use crate::relay::{Case, Content, Decision, Lessons, Ruling, Speaker, people, register};
+use crate::relay::{Case, Content, Decision, Present, Ruling, Speaker, people, register};
 use crate::spool::{Arrival, Slots, Spool, SpoolError};
+use crate::store::certificates::Unusable;
 use crate::store::replay::{Key, ReplayStore};
 use crate::store::roster;
 
@@ -69,6 +72,7 @@ pub(super) fn judge(
         world: &world,
         arrival,
         now,
+        trouble: RefCell::default(),
     };
     let (ruling, admission) = hands.rule()?;
     let mut decision = match ruling {
@@ -142,54 +146,6 @@ fn commit(
     })
 }
 
-/// Keeps what the message taught. A certificate that cannot be written makes a registration wait;
-/// a post goes out all the same, and its author is not told that it was stored.
-fn keep(
-    site: &Site,
-    lessons: &mut Lessons,
-    plan: &mut Plan,
-    now: OffsetDateTime,
-) -> Result<(), Pause> {
-    for learned in &lessons.adopt {
-        let kept = site
-            .certificates
-            .keep(&learned.address, learned.slot, &learned.certificate);
-        match kept {
-            Ok(path) => {
-                info!(harvest = "stored");
-                // S41: the file name is a member's address.
-                debug!(harvest = "stored", file = %path.display());
-            }
-            Err(problem) if plan.disposition == Disposition::Answer => {
-                return Err(Pause::Trouble(Obstacle {
-                    of: plan.list.clone().unwrap_or_else(|| learned.address.clone()),
-                    reason: Reason::CertificateUnusable,
-                    problems: vec![problem],
-                }));
-            }
-            Err(problem) => {
-                site.complain([&problem]);
-                plan.items.retain(|item| !is_registered(item));
-            }
-        }
-    }
-    if let Some(known) = &lessons.capabilities {
-        let signed = known.signed.min(now);
-        let noted = site
-            .certificates
-            .note_capabilities(&known.address, signed, &known.ciphers);
-        if let Err(problem) = noted {
-            site.complain([&problem]);
-        }
-    }
-    Ok(())
-}
-
-fn is_registered(item: &Item) -> bool {
-    let registered = Kind::Registered.name();
-    matches!(&item.what, What::Notice { kind, .. } if kind == registered)
-}
-
 /// What the replay store is to remember of a post.
 type Admission = (Arc<Mutex<ReplayStore>>, Vec<Key>);
 
@@ -199,16 +155,32 @@ struct Hands<'a> {
     world: &'a World,
     arrival: &'a Arrival,
     now: OffsetDateTime,
+    /// What was found in the way while the ruling was made.
+    trouble: RefCell<Option<Obstacle>>,
 }
 
 impl Hands<'_> {
     fn rule(&self) -> Result<(Ruling, Option<Admission>), Pause> {
         let (site, world) = (self.site, self.world);
         let is_own = |address: &Address| site.is_own(address);
-        let in_force = |address: &Address, slot: Slot| {
-            let stored = site.certificates.in_force(address, slot).ok().flatten()?;
-            Some((stored.certificate, stored.path.display().to_string()))
-        };
+        let in_force =
+            |address: &Address, slot: Slot| match site.certificates.in_force(address, slot) {
+                Ok(stored) => stored.map(|stored| Present {
+                    certificate: Some(stored.certificate),
+                    file: quoted(&stored.path),
+                }),
+                Err(Unusable::File(problem)) => {
+                    site.complain([&problem]);
+                    Some(Present {
+                        certificate: None,
+                        file: quoted(&problem.file),
+                    })
+                }
+                Err(Unusable::Trouble(problem)) => {
+                    self.note(world.certificates(problem));
+                    None
+                }
+            };
         let policy = world.policy();
         let reference = self.arrival.message.id.to_string();
         let case = Case {
@@ -225,10 +197,10 @@ impl Hands<'_> {
             is_own: &is_own,
             in_force: &in_force,
         };
-        Ok(match &world.role {
-            Role::Post => return self.post(&case),
+        let ruled = match &world.role {
+            Role::Post => self.post(&case)?,
             Role::Register => {
-                let opened = self.open(site.site_ring(world).pairs());
+                let opened = self.open(site.site_ring(world).pairs())?;
                 let silent = world.ring.signing().is_none();
                 (register::register(&case, &opened, silent), None)
             }
@@ -241,7 +213,16 @@ impl Hands<'_> {
                 (people::send_key(&case, has_certificate), None)
             }
             role => (people::forward(&case, role, policy), None),
-        })
+        };
+        match self.trouble.take() {
+            None => Ok(ruled),
+            Some(obstacle) => Err(obstacle.into()),
+        }
+    }
+
+    /// Notes a trouble of ours that the pure rooms know nothing of: their ruling is thrown away.
+    fn note(&self, obstacle: Obstacle) {
+        self.trouble.borrow_mut().get_or_insert(obstacle);
     }
 
     fn post(&self, case: &Case<'_>) -> Result<(Ruling, Option<Admission>), Pause> {
@@ -251,7 +232,7 @@ impl Hands<'_> {
             roster::read(&world.config.directory).map_err(|problem| self.trouble(problem))?;
         site.complain(&bad);
         let scenario = site.lists.scenario(&world.config.directory, &policy.send);
-        let opened = self.open(world.ring.pairs());
+        let opened = self.open(world.ring.pairs())?;
         let store = site.replay(&policy.address, now);
         let store = store.map_err(|problem| self.trouble(problem))?;
         let (keys, replay) = self
@@ -266,7 +247,14 @@ impl Hands<'_> {
                 format!("{line}{}", problem.problem),
             )
         });
-        let certificate = |address: &Address| site.recipient(world, address, now).map(|_| ());
+        let certificate = |address: &Address| match site.recipient(world, address, now) {
+            Ok(_) => Ok(()),
+            Err(Unsealable::Reader(reason)) => Err(reason),
+            Err(Unsealable::Trouble(obstacle)) => {
+                self.note(obstacle);
+                Err(Reason::CertificateUnusable)
+            }
+        };
         let list = List {
             policy,
             roster: &roster,
@@ -318,7 +306,7 @@ impl Hands<'_> {
         Ok((keys, replay))
     }
 
-    fn open(&self, keys: &[KeyPair]) -> Opened {
+    fn open(&self, keys: &[KeyPair]) -> Result<Opened, Obstacle> {
         let message = &self.arrival.message.data;
         open_message(self.site, self.world, message, keys, self.accepted())
     }
@@ -354,15 +342,17 @@ pub(super) fn open_message(
     message: &[u8],
     keys: &[KeyPair],
     now: OffsetDateTime,
-) -> Opened {
+) -> Result<Opened, Obstacle> {
     let from = Entity::parse(message)
         .ok()
         .and_then(|root| sender::author(&root).ok());
-    let known = from.map_or_else(Vec::new, |from| {
-        let (known, problems) = site.certificates.verification(&from);
+    let mut known = Vec::new();
+    if let Some(from) = from {
+        let found = site.certificates.verification(&from);
+        let (certificates, problems) = found.map_err(|problem| world.certificates(problem))?;
         site.complain(&problems);
-        known
-    });
+        known = certificates;
+    }
     let belief = world.belief();
     let context = Context {
         now,
@@ -375,5 +365,5 @@ pub(super) fn open_message(
         revocation: belief.revocation,
         max_inflated: usize::try_from(site.settings.intake.max_size).unwrap_or(usize::MAX),
     };
-    open(message, &context, &mut UnwrapErr(SysRng))
+    Ok(open(message, &context, &mut UnwrapErr(SysRng)))
 }

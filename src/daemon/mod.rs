@@ -25,6 +25,7 @@ mod carry;
 mod copies;
 mod end;
 mod judge;
+mod keep;
 mod letters;
 mod parked;
 mod run;
@@ -144,9 +145,6 @@ impl Daemon {
         let (spool, recovery) = Spool::open(&SpoolSettings::from(&*settings))?;
         for id in &recovery.quarantined {
             warn!(spool = %id, "set aside in bad/: its plan or slots are damaged; listseal spool show {id}");
-        }
-        for (id, problem) in &recovery.untouched {
-            warn!(spool = %id, "left as it is: {problem}");
         }
         for id in &recovery.lost {
             warn!(spool = %id, "the ledger knows this message and there is no file of it; listseal audit");

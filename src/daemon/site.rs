@@ -22,11 +22,11 @@ use crate::model::route::{Role, Route};
 use crate::model::{Address, Reason};
 use crate::notice::Templates;
 use crate::pki::Certificate;
-use crate::pki::path::Purpose;
+use crate::pki::path::{ChainVerdict, Purpose};
 use crate::relay::{Belief, topic};
 use crate::seal::{self, Recipient, cipher_for, usable};
 use crate::store::anchors::{Trust, TrustStore};
-use crate::store::certificates::CertificateStore;
+use crate::store::certificates::{CertificateStore, Unusable};
 use crate::store::claims::KeyClaims;
 use crate::store::keys::{KeyRing, KeyStore};
 use crate::store::limits::{Ask, NoticeLimits};
@@ -77,13 +77,30 @@ pub(super) struct Obstacle {
     pub problems: Vec<Problem>,
 }
 
+/// Why nothing can be sealed to somebody now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unsealable {
+    /// The reader's certificate, or that there is none.
+    Reader(Reason),
+    /// What is known of the reader cannot be told: the copy waits.
+    Trouble(Obstacle),
+}
+
+impl From<Reason> for Unsealable {
+    fn from(reason: Reason) -> Self {
+        Self::Reader(reason)
+    }
+}
+
 impl Site {
     pub fn open(settings: Arc<Settings>, now: OffsetDateTime) -> Result<Self, Problem> {
         let user = RelayUser::of_site(&settings);
         let lists = Lists::new(settings.clone());
         let state = &settings.paths.state;
+        let certificates = CertificateStore::new(settings.paths.certificates.clone(), user);
+        certificates.sweep(now.into());
         Ok(Self {
-            certificates: CertificateStore::new(settings.paths.certificates.clone(), user),
+            certificates,
             templates: Templates::with(templates::loader(lists.clone())),
             limits: Mutex::new(NoticeLimits::open(state, now)?),
             told: Mutex::new(Told::open(state)?),
@@ -164,7 +181,8 @@ impl Site {
     /// Returns what keeps the messages for `recipient` waiting now.
     pub fn obstacle(&self, recipient: &Address) -> Option<Obstacle> {
         match self.world(recipient) {
-            Ok(world) => world.ring.is_incomplete().then(|| world.keyless()),
+            Ok(world) if world.ring.is_incomplete() => Some(world.keyless()),
+            Ok(world) => (self.certificates.trouble()).map(|problem| world.certificates(problem)),
             Err(obstacle) => Some(obstacle),
         }
     }
@@ -193,10 +211,9 @@ impl Site {
             }
         };
         let ring = self.keys.current(directory, secret.as_ref(), self.user);
-        let ring = ring.own(directory, |pair| {
-            let holder = self.claims.holder(&self.lists, self.user, pair);
-            holder.filter(|holder| Some(holder) != own)
-        });
+        let ring = self
+            .claims
+            .own(ring, &self.lists, self.user, directory, own);
         self.complain(ring.problems());
         ring
     }
@@ -255,30 +272,41 @@ impl Site {
     /// Returns whether a copy can be sealed to `address` now (contract S23, S35).
     ///
     /// A certificate placed by hand is believed for what its file name says (decision 8), but never
-    /// against a revocation list.
+    /// against a revocation list; where the list is strict (`revocation = "hard"`), it has to be
+    /// known not to be revoked.
     pub fn certificate(
         &self,
         world: &World,
         address: &Address,
         now: OffsetDateTime,
-    ) -> Result<Certificate, Reason> {
-        let stored = match self.certificates.encryption(address) {
-            Ok(Some(stored)) => stored,
-            Ok(None) => return Err(Reason::NoCertificate),
-            Err(problem) => {
+    ) -> Result<Certificate, Unsealable> {
+        let unusable = |unusable| match unusable {
+            Unusable::File(problem) => {
                 self.complain([&problem]);
-                return Err(Reason::CertificateUnusable);
+                Unsealable::Reader(Reason::CertificateUnusable)
             }
+            Unusable::Trouble(problem) => Unsealable::Trouble(world.certificates(problem)),
         };
+        let stored = self.certificates.encryption(address).map_err(unusable)?;
+        let stored = stored.ok_or(Reason::NoCertificate)?;
         usable(&stored.certificate, now)?;
         let belief = world.belief();
-        let asked = belief.revocation != Revocation::Off
-            && (belief.revocation == Revocation::Hard || !belief.crls.lists().is_empty());
-        if asked
-            && let Err(reason @ (Reason::Revoked | Reason::RevocationUnknown)) =
-                belief.verdict(&stored.certificate, &[], Purpose::Encrypt, now)
-        {
-            return Err(reason);
+        let strict = belief.revocation == Revocation::Hard;
+        if strict || (belief.revocation != Revocation::Off && !belief.crls.lists().is_empty()) {
+            let issuers = self.certificates.issuers(address, &stored);
+            let issuers = issuers.map_err(unusable)?;
+            let purpose = Purpose::Encrypt;
+            let chain = belief.chain(&stored.certificate, &issuers, purpose, now);
+            match (chain.verdict, chain.reason) {
+                (ChainVerdict::Revoked, _) => return Err(Reason::Revoked.into()),
+                // Nothing but time is wrong: the revocation lists were asked.
+                (ChainVerdict::Trusted | ChainVerdict::Expired | ChainVerdict::NotYetValid, _) => {}
+                (_, Some(Reason::RevocationUnknown)) => {
+                    return Err(Reason::RevocationUnknown.into());
+                }
+                _ if strict => return Err(Reason::RevocationUnknown.into()),
+                _ => {}
+            }
         }
         Ok(stored.certificate)
     }
@@ -289,7 +317,7 @@ impl Site {
         world: &World,
         address: &Address,
         now: OffsetDateTime,
-    ) -> Result<(Recipient, ContentCipher), Reason> {
+    ) -> Result<(Recipient, ContentCipher), Unsealable> {
         let certificate = self.certificate(world, address, now)?;
         let recipient = seal::recipient(&certificate, now)?;
         let capabilities = self.certificates.capabilities(address);
@@ -333,6 +361,15 @@ impl World {
             crls: &self.trust.crls,
             legacy: policy.legacy,
             revocation: policy.revocation,
+        }
+    }
+
+    /// Returns the obstacle that certificates are out of reach.
+    pub fn certificates(&self, problem: Problem) -> Obstacle {
+        Obstacle {
+            of: self.config.policy.address.clone(),
+            reason: Reason::CertificateUnusable,
+            problems: vec![problem],
         }
     }
 

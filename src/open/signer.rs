@@ -1,4 +1,4 @@
-//! Puts a signer's evidence together: the signature, the chain, the companions.
+//! Puts a signer's evidence together: the signature and the chain.
 
 use super::Context;
 use crate::cms::signed::{Signed, SignerEvidence};
@@ -13,10 +13,6 @@ pub struct Signer {
     pub evidence: SignerEvidence,
     /// What the chain of the signer's certificate says; none where the certificate is unknown.
     pub chain: Option<Chain>,
-    /// Enclosed certificates that mail for this signer may be encrypted to, other than the signer's
-    /// own: trusted for encryption, with an address of the signer, and either named by the signed
-    /// attribute SMIMEEncryptionKeyPreference or of the same issuer.
-    pub encryption_certificates: Vec<Certificate>,
 }
 
 impl Signer {
@@ -60,20 +56,8 @@ pub(super) fn signers(signed: &Signed<'_>, content: &[u8], context: &Context<'_>
             let chain = evidence
                 .certificate
                 .as_ref()
-                .map(|certificate| world.chain(certificate, Purpose::Sign));
-            let trusted = chain
-                .as_ref()
-                .is_some_and(|chain| chain.verdict == ChainVerdict::Trusted);
-            let encryption_certificates = if trusted && evidence.result.is_ok() {
-                world.companions(&evidence, signed.certificates())
-            } else {
-                Vec::new()
-            };
-            Signer {
-                evidence,
-                chain,
-                encryption_certificates,
-            }
+                .map(|certificate| world.chain(certificate));
+            Signer { evidence, chain }
         })
         .collect()
 }
@@ -85,40 +69,16 @@ struct World<'a> {
 }
 
 impl World<'_> {
-    fn chain(&self, leaf: &Certificate, purpose: Purpose) -> Chain {
+    fn chain(&self, leaf: &Certificate) -> Chain {
         validate(&Query {
             leaf,
             pool: self.pool,
             anchors: self.context.anchors,
             crls: self.crls,
             at: self.context.now,
-            purpose,
+            purpose: Purpose::Sign,
             legacy: self.context.legacy,
             revocation: self.context.revocation,
         })
     }
-
-    fn companions(&self, evidence: &SignerEvidence, bag: &[Certificate]) -> Vec<Certificate> {
-        let Some(own) = &evidence.certificate else {
-            return Vec::new();
-        };
-        let addresses = own.addresses();
-        bag.iter()
-            .filter(|other| other.der() != own.der() && other.usage().encrypt)
-            .filter(|other| addresses.iter().any(|address| other.names(address)))
-            .filter(|other| {
-                other.issuer_der() == own.issuer_der()
-                    || evidence
-                        .encryption_certificate
-                        .as_ref()
-                        .is_some_and(|named| named.der() == other.der())
-            })
-            .take(MAX_COMPANIONS)
-            .filter(|other| self.chain(other, Purpose::Encrypt).verdict == ChainVerdict::Trusted)
-            .cloned()
-            .collect()
-    }
 }
-
-/// Chains that are built for companions of one signer.
-const MAX_COMPANIONS: usize = 4;

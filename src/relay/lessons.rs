@@ -17,7 +17,7 @@ use crate::notice::{Kind, Variable};
 use crate::open::Opened;
 use crate::pki::capabilities::content_ciphers;
 use crate::pki::{Certificate, Slot};
-use crate::relay::{Case, Noted};
+use crate::relay::{Case, Noted, Present};
 
 /// What a message teaches about its author.
 #[derive(Clone, Debug, Default)]
@@ -60,13 +60,21 @@ impl Lessons {
             enclosed: opened.enclosed(),
             preferred: signer.evidence.encryption_certificate.as_ref(),
         };
-        let is_trusted = |one: &Certificate, purpose| {
+        let trusted = |one: &Certificate, purpose| {
             case.belief
-                .trusts(one, opened.enclosed(), purpose, case.now)
+                .issuers(one, opened.enclosed(), purpose, case.now)
         };
-        for learned in harvest(&evidence, is_trusted) {
-            let old = (case.in_force)(&learned.address, learned.slot);
-            match decide(old.as_ref().map(|(old, _)| old), &learned.certificate) {
+        for learned in harvest(&evidence, trusted) {
+            let choice = match (case.in_force)(&learned.address, learned.slot) {
+                None => decide(None, &learned.certificate),
+                Some(Present {
+                    certificate: Some(old),
+                    ..
+                }) => decide(Some(&old), &learned.certificate),
+                // What cannot be compared might be newer, stronger, of another authority (S34).
+                Some(_) => Choice::Pending(Doubt::Unreadable),
+            };
+            match choice {
                 Choice::Adopt => lessons.adopt.push(learned),
                 Choice::Pending(doubt) => lessons.pending.push((learned, doubt)),
                 choice => lessons.idle.push((learned, choice)),
@@ -91,8 +99,8 @@ impl Lessons {
                     .with(Variable::Sender, &learned.address)
                     .with(Variable::Fingerprint, learned.certificate.sha256_hex())
                     .with(Variable::Problem, doubt.text());
-                if let Some((_, file)) = (case.in_force)(&learned.address, learned.slot) {
-                    facts = facts.with(Variable::Commands, format!("rm {file}"));
+                if let Some(present) = (case.in_force)(&learned.address, learned.slot) {
+                    facts = facts.with(Variable::Commands, format!("rm {}", present.file));
                 }
                 case.notices(case.speaker.owners, Kind::CertificatePending, &facts, false)
             })

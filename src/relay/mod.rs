@@ -41,7 +41,7 @@ use crate::model::{Address, Envelope, Reason};
 use crate::notice::manners::{Incoming, may_answer};
 use crate::notice::{Kind, Variable};
 use crate::pki::anchors::Anchors;
-use crate::pki::path::{ChainVerdict, Purpose, Query, validate};
+use crate::pki::path::{Chain, ChainVerdict, Purpose, Query, validate};
 use crate::pki::revocation::Crls;
 use crate::pki::{Certificate, Slot};
 
@@ -92,8 +92,17 @@ pub struct Case<'a> {
     pub in_force: InForce<'a>,
 }
 
-/// Answers which certificate is in force for an address and a use, and names its file.
-pub type InForce<'a> = &'a dyn Fn(&Address, Slot) -> Option<(Certificate, String)>;
+/// What is in force for an address and a use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Present {
+    /// The certificate; none where its file cannot be used.
+    pub certificate: Option<Certificate>,
+    /// The file, as it can be pasted into a shell.
+    pub file: String,
+}
+
+/// Answers what is in force for an address and a use; `None` where there is nothing.
+pub type InForce<'a> = &'a dyn Fn(&Address, Slot) -> Option<Present>;
 
 /// What is to be done about a message.
 #[derive(Debug)]
@@ -129,31 +138,32 @@ pub enum Content {
 }
 
 impl Belief<'_> {
-    /// True where `leaf` has a trusted chain for `purpose`, over the certificates in `pool`.
+    /// Returns the certificates between `leaf` and its anchor, where it has a trusted chain for
+    /// `purpose` over those in `pool`.
     #[must_use]
-    pub fn trusts(
+    pub fn issuers(
         &self,
         leaf: &Certificate,
         pool: &[Certificate],
         purpose: Purpose,
         now: OffsetDateTime,
-    ) -> bool {
-        self.verdict(leaf, pool, purpose, now).is_ok()
+    ) -> Option<Vec<Certificate>> {
+        let chain = self.chain(leaf, pool, purpose, now);
+        let above = chain.path.get(1..).unwrap_or_default();
+        let issuers = above.split_last().map_or(&[][..], |(_, issuers)| issuers);
+        (chain.verdict == ChainVerdict::Trusted).then(|| issuers.to_vec())
     }
 
-    /// Judges the chain of `leaf` for `purpose`.
-    ///
-    /// # Errors
-    ///
-    /// What stands against it.
-    pub fn verdict(
+    /// Judges the chain of `leaf` for `purpose`, over the certificates in `pool`.
+    #[must_use]
+    pub fn chain(
         &self,
         leaf: &Certificate,
         pool: &[Certificate],
         purpose: Purpose,
         now: OffsetDateTime,
-    ) -> Result<(), Reason> {
-        let chain = validate(&Query {
+    ) -> Chain {
+        validate(&Query {
             leaf,
             pool,
             anchors: self.anchors,
@@ -162,11 +172,7 @@ impl Belief<'_> {
             purpose,
             legacy: self.legacy,
             revocation: self.revocation,
-        });
-        match chain.verdict {
-            ChainVerdict::Trusted => Ok(()),
-            _ => Err(chain.reason.unwrap_or(Reason::UnknownIssuer)),
-        }
+        })
     }
 }
 

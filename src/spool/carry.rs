@@ -48,13 +48,12 @@ impl Spool {
         self.layout
             .store_unsynced(Shelf::Work, &plan_name(id), &bytes)?;
         self.layout.sync(Shelf::Work)?; // D5
-        // Used up before the move: in hold/ people may release it at once, and that is a new one.
+        self.settle(id, plan.disposition)?;
         let again = again_name(id);
         if self.layout.exists(Shelf::Work, &again)? {
             self.layout.remove(Shelf::Work, &again)?;
             self.layout.sync(Shelf::Work)?;
         }
-        self.settle(id, plan.disposition)?;
         let place = self.layout.place(Shelf::Work, &slots_name);
         let file = self.layout.open(Shelf::Work, &slots_name, true)?;
         Slots::from_file(file.ok_or(SpoolError::Gone(id))?, &place)

@@ -336,10 +336,7 @@ impl Desk {
             _ => State::Waiting,
         };
         let why = match shelf {
-            Shelf::Hold | Shelf::Bad => match read_why(&self.layout, shelf, id) {
-                Err(SpoolError::Unsafe { .. }) => None,
-                read => read?,
-            },
+            Shelf::Hold | Shelf::Bad => read_why(&self.layout, shelf, id)?,
             _ => None,
         };
         Ok(Some(Entry {

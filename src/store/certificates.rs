@@ -14,30 +14,36 @@
 //! * Writing is temporary file, fsync, rename, fsync of the directory: after a power cut the old or
 //!   the new certificate is there, never none (contract S36, points C1 and C2).
 //! * A certificate that only signs never takes the place of one that encrypts (contract S32).
-//! * What was replaced is kept in `.listseal/<name>/`, where Sympa does not look.
+//! * What was replaced is kept in `.listseal/<name>/`, where Sympa does not look, and so is the way
+//!   from a learned certificate to its anchor.
+//! * A file that is wrong is one thing, a directory that cannot be read another ([`Unusable`]): only
+//!   what does not exist counts as no certificate.
 //!
 //! # See also
 //!
 //! [`crate::model::escape`] for the names.
 
+mod aside;
+
 use std::collections::HashMap;
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::config::Problem;
 use crate::config::permission::{RelayUser, quoted};
-use crate::model::{Address, escape, hex};
-use crate::pki::{Certificate, Digest, Slot, pem};
+use crate::model::{Address, escape};
+use crate::pki::{Certificate, Slot, pem};
 use crate::store::pem_file::{self, Stamp, make_directory, sync_directory, unwritten};
+
+pub use crate::store::pem_file::Unusable;
 
 /// One certificate of the directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// The certificate.
     pub certificate: Certificate,
+    /// The authorities that follow it in its file.
+    pub authorities: Vec<Certificate>,
     /// What its file name says it is for.
     pub slot: Slot,
     /// Its file.
@@ -50,7 +56,7 @@ pub struct Stored {
 pub struct CertificateStore {
     directory: PathBuf,
     user: RelayUser,
-    known: Mutex<HashMap<PathBuf, (Stamp, Certificate)>>,
+    known: Mutex<HashMap<PathBuf, (Stamp, Vec<Certificate>)>>,
 }
 
 impl CertificateStore {
@@ -70,45 +76,27 @@ impl CertificateStore {
         &self.directory
     }
 
-    /// Returns the user whose files are believed, besides root.
-    pub(super) fn user(&self) -> RelayUser {
-        self.user
-    }
-
-    /// Returns the directory of what is known of `address` beyond its certificate.
-    pub(super) fn aside(&self, address: &Address) -> PathBuf {
-        let name = escape::file_name(address.key());
-        self.directory.join(ASIDE).join(name)
-    }
-
-    /// Writes one file there, whole or not at all.
-    pub(super) fn put_aside(
-        &self,
-        address: &Address,
-        file_name: &str,
-        bytes: &[u8],
-    ) -> Result<(), Problem> {
-        let aside = self.aside(address);
-        make_directory(&self.directory, true)?;
-        make_directory(&self.directory.join(ASIDE), false)?;
-        make_directory(&aside, false)?;
-        self.put(&aside.join(file_name), bytes)
-    }
-
     /// Returns the certificate to encrypt with for `address`: `@enc`, then the plain name, never
     /// `@sign`; names of the present scheme before those of older Sympas.
     ///
     /// # Errors
     ///
-    /// The file that would be used cannot be: the problem names it and the remedy.
-    pub fn encryption(&self, address: &Address) -> Result<Option<Stored>, Problem> {
+    /// The file that would be used cannot be, or what is there cannot be told: the problem names it
+    /// and the remedy.
+    pub fn encryption(&self, address: &Address) -> Result<Option<Stored>, Unusable> {
         self.first(address, &[Slot::Encrypt, Slot::Both])
     }
 
     /// Returns every certificate at hand that may verify signatures of `address`, and what is wrong
     /// with the others.
-    #[must_use]
-    pub fn verification(&self, address: &Address) -> (Vec<Certificate>, Vec<Problem>) {
+    ///
+    /// # Errors
+    ///
+    /// What is there cannot be told: a signer who seems unknown might be known.
+    pub fn verification(
+        &self,
+        address: &Address,
+    ) -> Result<(Vec<Certificate>, Vec<Problem>), Problem> {
         let mut found: Vec<Certificate> = Vec::new();
         let mut problems = Vec::new();
         for (name, slot) in candidates(address, &[Slot::Sign, Slot::Both, Slot::Encrypt]) {
@@ -117,10 +105,11 @@ impl CertificateStore {
                     found.push(stored.certificate);
                 }
                 Ok(_) => {}
-                Err(problem) => problems.push(problem),
+                Err(Unusable::File(problem)) => problems.push(problem),
+                Err(Unusable::Trouble(problem)) => return Err(problem),
             }
         }
-        (found, problems)
+        Ok((found, problems))
     }
 
     /// Returns the certificate that one learned for `slot` would replace.
@@ -128,14 +117,21 @@ impl CertificateStore {
     /// # Errors
     ///
     /// As [`CertificateStore::encryption`].
-    pub fn in_force(&self, address: &Address, slot: Slot) -> Result<Option<Stored>, Problem> {
+    pub fn in_force(&self, address: &Address, slot: Slot) -> Result<Option<Stored>, Unusable> {
         match slot {
             Slot::Both | Slot::Encrypt => self.encryption(address),
             Slot::Sign => self.first(address, &[Slot::Sign]),
         }
     }
 
-    fn first(&self, address: &Address, slots: &[Slot]) -> Result<Option<Stored>, Problem> {
+    /// Returns what keeps every certificate out of reach, and so the mail for all subscribers.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Problem> {
+        let place = self.directory.join(ASIDE);
+        pem_file::stamp(&place).err().map(Problem::from)
+    }
+
+    fn first(&self, address: &Address, slots: &[Slot]) -> Result<Option<Stored>, Unusable> {
         for (name, slot) in candidates(address, slots) {
             if let Some(stored) = self.read(&name, slot, address)? {
                 return Ok(Some(stored));
@@ -144,44 +140,42 @@ impl CertificateStore {
         Ok(None)
     }
 
-    fn read(&self, name: &str, slot: Slot, address: &Address) -> Result<Option<Stored>, Problem> {
+    fn read(&self, name: &str, slot: Slot, address: &Address) -> Result<Option<Stored>, Unusable> {
         let path = self.directory.join(format!("{name}{}", slot.suffix()));
-        let Some(stamp) = pem_file::stamp(&path) else {
-            self.forget(&path);
+        let Some(all) = self.certificates_of(&path, only_certificate)? else {
             return Ok(None);
         };
-        let certificate = match self.remembered(&path, stamp) {
-            Some(certificate) => certificate,
-            None => match self.read_file(&path)? {
-                Some(certificate) => certificate,
-                None => return Ok(None),
-            },
-        };
-        if is_anothers(name, address, &certificate) {
-            return Ok(None);
-        }
-        Ok(Some(Stored {
-            certificate,
-            slot,
-            path,
-        }))
+        let stored = stored(all, slot, path);
+        Ok(stored.filter(|stored| !is_anothers(name, address, &stored.certificate)))
     }
 
-    fn read_file(&self, path: &Path) -> Result<Option<Certificate>, Problem> {
+    /// Returns what a file holds, read anew only where it has changed.
+    fn certificates_of(
+        &self,
+        path: &Path,
+        parse: impl FnOnce(&Path, &[u8]) -> Result<Vec<Certificate>, Problem>,
+    ) -> Result<Option<Vec<Certificate>>, Unusable> {
+        let Some(stamp) = pem_file::stamp(path)? else {
+            self.forget(path);
+            return Ok(None);
+        };
+        if let Some(all) = self.remembered(path, stamp) {
+            return Ok(Some(all));
+        }
         self.forget(path);
         let Some((stamp, bytes)) = pem_file::read(path, self.user)? else {
             return Ok(None);
         };
-        let certificate = only_certificate(path, &bytes)?;
+        let all = parse(path, &bytes).map_err(Unusable::File)?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(path.to_owned(), (stamp, certificate.clone()));
-        Ok(Some(certificate))
+        known.insert(path.to_owned(), (stamp, all.clone()));
+        Ok(Some(all))
     }
 
-    fn remembered(&self, path: &Path, stamp: Stamp) -> Option<Certificate> {
+    fn remembered(&self, path: &Path, stamp: Stamp) -> Option<Vec<Certificate>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let (seen, certificate) = known.get(path)?;
-        (*seen == stamp).then(|| certificate.clone())
+        let (seen, all) = known.get(path)?;
+        (*seen == stamp).then(|| all.clone())
     }
 
     fn forget(&self, path: &Path) {
@@ -189,7 +183,8 @@ impl CertificateStore {
         known.remove(path);
     }
 
-    /// Puts `certificate` into force for `address`, durably, and keeps what it replaces.
+    /// Puts `certificate` into force for `address`, durably, and keeps what it replaces. `issuers`
+    /// are kept beside it, see [`CertificateStore::issuers`].
     ///
     /// Whether it may replace what is in force is the caller's question, see
     /// [`CertificateStore::in_force`].
@@ -203,12 +198,15 @@ impl CertificateStore {
         address: &Address,
         slot: Slot,
         certificate: &Certificate,
+        issuers: &[Certificate],
     ) -> Result<PathBuf, Problem> {
         let name = escape::file_name(address.key());
         let path = self.directory.join(format!("{name}{}", slot.suffix()));
         make_directory(&self.directory, true)?;
         make_directory(&self.directory.join(ASIDE), false)?;
         self.set_aside(address, &path)?;
+        // First: a certificate in force without its way to the anchor could not be told revoked.
+        self.keep_issuers(address, certificate, issuers)?;
         let text = pem::encode("CERTIFICATE", certificate.der());
         self.put(&path, text.as_bytes())?;
         if slot == Slot::Both {
@@ -222,49 +220,6 @@ impl CertificateStore {
             }
         }
         Ok(path)
-    }
-
-    /// Copies what lies at `path` to `.listseal/<name>/`; false where there is nothing.
-    fn set_aside(&self, address: &Address, path: &Path) -> Result<bool, Problem> {
-        let Some((file, _)) = pem_file::open(path)? else {
-            return Ok(false);
-        };
-        let bytes = pem_file::contents(path, file)?;
-        let file_name = match only_certificate(path, &bytes) {
-            Ok(certificate) => format!("{}.pem", certificate.sha256_hex()),
-            Err(_) => format!("{}.damaged", hex(&Digest::Sha256.of(&bytes))),
-        };
-        if pem_file::stamp(&self.aside(address).join(&file_name)).is_none() {
-            self.put_aside(address, &file_name, &bytes)?;
-        }
-        Ok(true)
-    }
-
-    /// Writes a file whole or not at all.
-    fn put(&self, path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-        let failed = |e: &std::io::Error| unwritten(path, e);
-        let unique = getrandom::u64().map_err(|_| {
-            Problem::error(path, "cannot be written: no randomness", "try again later")
-        })?;
-        let temporary = self
-            .directory
-            .join(ASIDE)
-            .join(format!("tmp-{unique:016x}"));
-        let written = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o644)
-            .open(&temporary)
-            .and_then(|mut file| {
-                file.write_all(bytes)?;
-                file.sync_all()
-            })
-            .and_then(|()| std::fs::rename(&temporary, path));
-        if let Err(e) = written {
-            let _ = std::fs::remove_file(&temporary);
-            return Err(failed(&e));
-        }
-        sync_directory(path.parent().unwrap_or(&self.directory))
     }
 
     /// Returns every certificate file of the directory with its name, or what is wrong with it.
@@ -294,13 +249,11 @@ impl CertificateStore {
                 .into_iter()
                 .find(|slot| name.ends_with(slot.suffix()))
                 .unwrap_or(Slot::Both);
-            self.read_file(&path).transpose().map(|result| {
-                result.map(|certificate| Stored {
-                    certificate,
-                    slot,
-                    path: path.clone(),
-                })
-            })
+            let read = self.certificates_of(&path, only_certificate).transpose()?;
+            match read {
+                Ok(all) => stored(all, slot, path).map(Ok),
+                Err(unusable) => Some(Err(unusable.into())),
+            }
         };
         Ok(names.iter().filter_map(read).collect())
     }
@@ -329,18 +282,30 @@ fn is_anothers(name: &str, address: &Address, certificate: &Certificate) -> bool
         .any(|other| escape::file_name(other.key()) == name)
 }
 
+fn stored(all: Vec<Certificate>, slot: Slot, path: PathBuf) -> Option<Stored> {
+    let mut all = all.into_iter();
+    Some(Stored {
+        certificate: all.next()?,
+        authorities: all.collect(),
+        slot,
+        path,
+    })
+}
+
+fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<Certificate>, Problem> {
+    pem::certificates(bytes)
+        .map_err(|error| Problem::error(path, error.to_string(), error.remedy()))
+}
+
 /// A certificate file holds one certificate; authorities above it may follow.
-fn only_certificate(path: &Path, bytes: &[u8]) -> Result<Certificate, Problem> {
-    let mut all = pem::certificates(bytes)
-        .map_err(|error| Problem::error(path, error.to_string(), error.remedy()))?
-        .into_iter();
-    let first = all.next();
+fn only_certificate(path: &Path, bytes: &[u8]) -> Result<Vec<Certificate>, Problem> {
+    let all = certificates(path, bytes)?;
     let is_authority = |one: &Certificate| {
         let constraints = one.basic_constraints().ok().flatten();
         constraints.is_some_and(|c| c.ca)
     };
-    match first {
-        Some(first) if all.all(|one| is_authority(&one)) => Ok(first),
+    match all.split_first() {
+        Some((_, above)) if above.iter().all(is_authority) => Ok(all),
         _ => Err(Problem::error(
             path,
             "holds more than one certificate",

@@ -12,13 +12,14 @@
 //!   of [`Lists::all`]: a copied key does not take the list out of service that it was made for.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::config::permission::RelayUser;
 use crate::model::Address;
 use crate::pki::KeyPair;
-use crate::store::keys;
+use crate::store::keys::{self, KeyRing};
 use crate::store::lists::Lists;
 
 /// The public keys of all lists, looked up anew every few seconds.
@@ -28,9 +29,25 @@ pub struct KeyClaims(Mutex<Option<(Instant, Arc<Holders>)>>);
 type Holders = HashMap<Vec<u8>, Address>;
 
 impl KeyClaims {
-    /// Returns the list that a pair belongs to, where any list has its certificate.
+    /// Returns the ring of `directory` without the pairs that are another list's than `own`, each of
+    /// them a problem: what the daemon uses and what `listseal check` tells are the same.
     #[must_use]
-    pub fn holder(&self, lists: &Lists, user: RelayUser, pair: &KeyPair) -> Option<Address> {
+    pub fn own(
+        &self,
+        ring: Arc<KeyRing>,
+        lists: &Lists,
+        user: RelayUser,
+        directory: &Path,
+        own: Option<&Address>,
+    ) -> Arc<KeyRing> {
+        ring.own(directory, |pair| {
+            let holder = self.holder(lists, user, pair);
+            holder.filter(|holder| Some(holder) != own)
+        })
+    }
+
+    /// Returns the list that a pair belongs to, where any list has its certificate.
+    fn holder(&self, lists: &Lists, user: RelayUser, pair: &KeyPair) -> Option<Address> {
         let holders = self.current(lists, user);
         holders.get(pair.certificate.spki_der()).cloned()
     }

@@ -20,10 +20,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::Problem;
-use crate::config::permission::{RelayUser, edited_file, quoted, read_private};
+use crate::config::permission::{RelayUser, edited_file, private_file, quoted, read_private};
 use crate::model::Address;
 use crate::pki::{Certificate, KeyError, KeyPair, Passphrase, PrivateKey, pem};
-use crate::store::pem_file::{self, Stamp};
+use crate::store::pem_file::{self, Stamp, Unusable};
 
 /// The pairs of one directory, and what is wrong with the rest.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +31,8 @@ pub struct KeyRing {
     pairs: Vec<KeyPair>,
     suffixes: BTreeSet<String>,
     problems: Vec<Problem>,
+    /// Some problem may pass without any of the files being changed.
+    passing: bool,
 }
 
 impl KeyRing {
@@ -45,6 +47,7 @@ impl KeyRing {
             Ok(names) => names,
             Err(problem) => {
                 ring.problems.push(problem);
+                ring.passing = true;
                 return ring;
             }
         };
@@ -54,7 +57,10 @@ impl KeyRing {
             let read = read_pair(directory, suffix, passphrase, user, &mut ring.problems);
             match read {
                 Ok(pair) => ring.pairs.push(pair),
-                Err(problem) => ring.problems.push(problem),
+                Err(unusable) => {
+                    ring.passing |= matches!(unusable, Unusable::Trouble(_));
+                    ring.problems.push(unusable.into());
+                }
             }
         }
         if ring.suffixes.is_empty() && keys.is_empty() {
@@ -92,7 +98,7 @@ impl KeyRing {
     /// Returns the ring without the pairs that another list has, each of them a problem (contract
     /// S22). `other` tells which list that is.
     #[must_use]
-    pub fn own(
+    pub(super) fn own(
         self: Arc<Self>,
         directory: &Path,
         other: impl Fn(&KeyPair) -> Option<Address>,
@@ -201,21 +207,29 @@ fn read_pair(
     passphrase: Option<&Passphrase>,
     user: RelayUser,
     warnings: &mut Vec<Problem>,
-) -> Result<KeyPair, Problem> {
+) -> Result<KeyPair, Unusable> {
     let certificate_path = directory.join(format!("{CERTIFICATE}{suffix}"));
     let key_path = directory.join(format!("{PRIVATE_KEY}{suffix}"));
     let certificates = read_certificates(&certificate_path, user, warnings)?;
-    let bytes = read_private(&key_path, user)?;
+    let bytes = read_private(&key_path, user).map_err(|problem| {
+        // What the file's own owner and mode say holds until they are changed.
+        let visible = pem_file::stamp(&key_path).is_ok();
+        if visible && private_file(&key_path, user).as_ref() == Some(&problem) {
+            Unusable::File(problem)
+        } else {
+            Unusable::Trouble(problem)
+        }
+    })?;
     let key =
         PrivateKey::from_pem(&bytes, passphrase).map_err(|error| unusable(&key_path, &error))?;
     let found = certificates.first().map(Certificate::subject);
     let pair = KeyPair::among(certificates, key).ok_or_else(|| {
         let found = found.unwrap_or_default();
-        Problem::error(
+        Unusable::File(Problem::error(
             &key_path,
             format!("does not belong to {CERTIFICATE}{suffix} ({found})"),
             "put the two files of one pair there",
-        )
+        ))
     })?;
     Ok(KeyPair {
         suffix: suffix.to_owned(),
@@ -223,48 +237,52 @@ fn read_pair(
     })
 }
 
-fn unusable(path: &Path, error: &KeyError) -> Problem {
-    Problem::error(path, error.to_string(), error.remedy())
+fn unusable(path: &Path, error: &KeyError) -> Unusable {
+    Unusable::File(Problem::error(path, error.to_string(), error.remedy()))
 }
 
 fn read_certificates(
     path: &Path,
     user: RelayUser,
     warnings: &mut Vec<Problem>,
-) -> Result<Vec<Certificate>, Problem> {
+) -> Result<Vec<Certificate>, Unusable> {
     let Some((file, _)) = pem_file::open(path)? else {
         let key = path
             .file_name()
             .map(|name| name.to_string_lossy().replace(CERTIFICATE, PRIVATE_KEY));
-        return Err(Problem::error(
+        return Err(Unusable::File(Problem::error(
             path,
             "does not exist",
             format!("put the certificate of {} there", key.unwrap_or_default()),
-        ));
+        )));
     };
     for problem in edited_file(path, user) {
         if problem.is_error() {
-            return Err(problem);
+            return Err(Unusable::File(problem));
         }
         warnings.push(problem);
     }
     let bytes = pem_file::contents(path, file)?;
     pem::certificates(&bytes)
-        .map_err(|error| Problem::error(path, error.to_string(), error.remedy()))
+        .map_err(|error| Unusable::File(Problem::error(path, error.to_string(), error.remedy())))
 }
 
 /// Keeps opened pairs between messages, so that a slow passphrase is not tried for each of them.
 ///
-/// Every edit of a key or certificate file counts at once.
+/// Every edit of a key or certificate file counts at once. A pair that cannot be opened is
+/// remembered, too, as long as neither its files nor the passphrase are others; while a directory is
+/// read, only those wait who ask for the same one.
 #[derive(Debug, Default)]
-pub struct KeyStore(Mutex<HashMap<PathBuf, Kept>>);
+pub struct KeyStore(Mutex<HashMap<PathBuf, Arc<Mutex<Shelf>>>>);
 
-#[derive(Debug)]
-struct Kept {
-    stamps: Vec<(String, Option<Stamp>)>,
-    passphrase: Option<Passphrase>,
-    ring: Arc<KeyRing>,
+/// The rings of one directory, one for each passphrase it was asked for with.
+#[derive(Debug, Default)]
+struct Shelf {
+    stamps: Stamps,
+    rings: Vec<(Option<Passphrase>, Arc<KeyRing>)>,
 }
+
+type Stamps = Vec<(String, Option<Stamp>)>;
 
 impl KeyStore {
     /// Returns the pairs of `directory` as its files are now.
@@ -275,47 +293,49 @@ impl KeyStore {
         passphrase: Option<&Passphrase>,
         user: RelayUser,
     ) -> Arc<KeyRing> {
-        let stamps = stamps(directory);
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |kept: &Kept| {
-            kept.passphrase.as_ref().map(Passphrase::as_bytes)
-                == passphrase.map(Passphrase::as_bytes)
+        let shelf = {
+            let mut shelves = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            shelves.entry(directory.to_owned()).or_default().clone()
         };
-        if let Some(kept) = known.get(directory)
-            && kept.stamps == stamps
-            && same(kept)
-        {
-            return kept.ring.clone();
+        let mut shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamps = stamps(directory);
+        if stamps.as_ref() != Some(&shelf.stamps) {
+            shelf.rings.clear();
+        }
+        let wanted = passphrase.map(Passphrase::as_bytes);
+        let same = |known: &Option<Passphrase>| known.as_ref().map(Passphrase::as_bytes) == wanted;
+        if let Some((_, ring)) = shelf.rings.iter().find(|(known, _)| same(known)) {
+            return ring.clone();
         }
         let ring = Arc::new(KeyRing::load(directory, passphrase, user));
-        // A ring with problems is read anew each time: what mends it may lie outside its files.
-        if ring.problems.is_empty() {
-            let kept = Kept {
-                stamps,
-                passphrase: passphrase.cloned(),
-                ring: ring.clone(),
-            };
-            known.insert(directory.to_owned(), kept);
-        } else {
-            known.remove(directory);
+        if let Some(stamps) = stamps
+            && !ring.passing
+        {
+            if shelf.rings.len() >= MOST_PASSPHRASES {
+                shelf.rings.clear();
+            }
+            shelf.stamps = stamps;
+            shelf.rings.push((passphrase.cloned(), ring.clone()));
         }
         ring
     }
 }
 
-fn stamps(directory: &Path) -> Vec<(String, Option<Stamp>)> {
-    let mut names = names(directory).unwrap_or_default();
+/// Returns how the files are now; `None` where that cannot be told. Owner and mode count: changing
+/// them changes the time of change.
+fn stamps(directory: &Path) -> Option<Stamps> {
+    let mut names = names(directory).ok()?;
     names.retain(|name| name.starts_with(CERTIFICATE) || name.starts_with(PRIVATE_KEY));
     names.sort_unstable();
-    names
-        .into_iter()
-        .map(|name| {
-            let stamp = pem_file::stamp(&directory.join(&name));
-            (name, stamp)
-        })
-        .collect()
+    let stamp = |name: String| {
+        let stamp = pem_file::stamp(&directory.join(&name)).ok()?;
+        Some((name, stamp))
+    };
+    names.into_iter().map(stamp).collect()
 }
 
+/// A site's keys are asked for with the passphrase of each list; a list's with its own.
+const MOST_PASSPHRASES: usize = 16;
 const CERTIFICATE: &str = "cert.pem";
 const PRIVATE_KEY: &str = "private_key";
 const ENCRYPT: &str = ".enc";
@@ -519,5 +539,56 @@ mod tests {
         assert!(!current().is_incomplete());
         std::fs::remove_file(scratch.path("cert.pem")).unwrap();
         assert!(current().is_incomplete());
+    }
+
+    #[test]
+    fn failed_pair_is_remembered_until_a_file_or_the_passphrase_is_another() {
+        let scratch = Scratch::new();
+        pair(&scratch, "", 10);
+        scratch.openssl("pkey -in private_key -aes256 -passout pass:right -out locked");
+        scratch.write("private_key", scratch.read("locked"));
+        let store = KeyStore::default();
+        let current = |text: &str| {
+            let passphrase = Passphrase::new(Zeroizing::new(text.as_bytes().to_vec()));
+            store.current(&scratch.path(""), Some(&passphrase), RelayUser::current())
+        };
+        let wrong = current("wrong");
+        assert!(
+            said(&wrong).contains("passphrase is wrong"),
+            "{}",
+            said(&wrong)
+        );
+        assert!(Arc::ptr_eq(&wrong, &current("wrong")));
+        let right = current("right");
+        assert!(!right.is_incomplete());
+        assert!(Arc::ptr_eq(&wrong, &current("wrong")));
+        assert!(Arc::ptr_eq(&right, &current("right")));
+        // Owner and mode count at once, whichever way they change.
+        mode(&scratch, "private_key", 0o644);
+        let open = current("right");
+        assert!(open.is_incomplete());
+        assert!(Arc::ptr_eq(&open, &current("right")));
+        mode(&scratch, "private_key", 0o600);
+        assert!(!current("right").is_incomplete());
+    }
+
+    #[test]
+    fn slow_passphrase_of_one_directory_stops_no_other() {
+        let (slow, quick) = (Scratch::new(), Scratch::new());
+        pair(&slow, "", 10);
+        pair(&quick, "", 10);
+        slow.openssl("pkcs8 -topk8 -iter 500000 -in private_key -passout pass:right -out locked");
+        slow.write("private_key", slow.read("locked"));
+        let store = KeyStore::default();
+        let wrong = Passphrase::new(Zeroizing::new(b"wrong".to_vec()));
+        let user = RelayUser::current();
+        std::thread::scope(|scope| {
+            let busy = scope.spawn(|| store.current(&slow.path(""), Some(&wrong), user));
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            let ring = store.current(&quick.path(""), None, user);
+            assert!(!ring.is_incomplete());
+            assert!(!busy.is_finished(), "the passphrase is not slow enough");
+            assert!(busy.join().unwrap().is_incomplete());
+        });
     }
 }

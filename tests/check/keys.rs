@@ -148,7 +148,7 @@ fn s22_one_key_for_two_lists_is_named() {
         );
         std::fs::copy(site.path(&from), site.path(&to)).unwrap();
     }
-    let expected = "holds the public key of crew@example.org too";
+    let expected = "holds the public key of team@example.org too";
     let said = site.said();
     assert!(
         said.iter()
@@ -165,8 +165,8 @@ fn s22_one_key_for_two_lists_is_named() {
         let shared = found
             .iter()
             .any(|p| p.problem.contains("holds the public key of"));
-        // The key belongs to whom it was seen with first; the other one is told.
-        assert!(shared || list.address.local() == "crew", "{found:#?}");
+        // The key belongs to whom its certificate names; the other one is told, and out of service.
+        assert_eq!(shared, list.address.local() == "crew", "{found:#?}");
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `sign`, `enc` | the certificate is for one use only |
 //! | `expired` | the certificate expired long ago |
 //! | `second` | issued by the other one of the two authorities that sites trust |
+//! | `middle` | issued by an authority below the first one, which signed mail encloses |
 //! | `untrusted` | issued by an authority that nobody trusts |
 //! | `elsewhere` | the certificate names alice@elsewhere.example |
 //! | `chain` | the file holds the certificate of the issuer, too |
@@ -99,9 +100,25 @@ impl Lab {
                  -keyout {authority}.key -out {authority}.pem"
             ));
         }
+        lab.openssl(&format!(
+            "req -new -newkey rsa:2048 -nodes -subj /CN=Test-{MIDDLE} -keyout {MIDDLE}.key -out {MIDDLE}.csr"
+        ));
+        let extensions = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n\
+            subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n";
+        std::fs::write(lab.dir.join("ca.ext"), extensions).unwrap();
+        lab.openssl(&format!(
+            "x509 -req -in {MIDDLE}.csr -CA {FIRST}.pem -CAkey {FIRST}.key -CAcreateserial \
+             -CAserial {MIDDLE}.srl -days 3000 -extfile ca.ext -out {MIDDLE}.pem"
+        ));
         let both = [FIRST, SECOND].map(|name| std::fs::read(lab.dir.join(format!("{name}.pem"))));
         std::fs::write(lab.trusted(), both.map(Result::unwrap).concat()).unwrap();
         lab
+    }
+
+    /// What a mail program encloses beside the certificate of `name`.
+    pub fn above(&self, name: &str) -> Option<PathBuf> {
+        let middle = authority_of(name) == MIDDLE;
+        middle.then(|| self.dir.join(format!("{MIDDLE}.pem")))
     }
 
     /// Where the files lie.
@@ -180,11 +197,7 @@ impl Lab {
         )
         .unwrap();
         std::fs::write(self.dir.join(format!("{name}.ext")), extensions).unwrap();
-        let authority = match (has("untrusted"), has("second")) {
-            (true, _) => UNTRUSTED,
-            (_, true) => SECOND,
-            _ => FIRST,
-        };
+        let authority = authority_of(name);
         if has("expired") {
             self.issue_in_the_past(name, authority);
         } else {
@@ -216,8 +229,17 @@ impl Lab {
         }
     }
 
-    /// A revocation list of the first authority that holds these.
+    /// Revocation lists of the first authority and the one below it that hold these.
     pub fn revocations(&self, names: &[String]) -> Vec<u8> {
+        let list = |authority| {
+            let names = names.iter();
+            let issued = names.filter(|name| authority_of(name) == authority);
+            self.revocation_list(authority, &issued.collect::<Vec<_>>())
+        };
+        [list(FIRST), list(MIDDLE)].concat()
+    }
+
+    fn revocation_list(&self, authority: &str, names: &[&String]) -> Vec<u8> {
         // What `openssl ca` keeps of a certificate: state, end, revocation, serial, file, subject.
         let mut known = String::new();
         for name in names {
@@ -237,7 +259,7 @@ impl Lab {
         );
         std::fs::write(&config, text).unwrap();
         self.openssl(&format!(
-            "ca -gencrl -config {} -cert {FIRST}.pem -keyfile {FIRST}.key",
+            "ca -gencrl -config {} -cert {authority}.pem -keyfile {authority}.key",
             config.display()
         ))
     }
@@ -256,6 +278,20 @@ impl Lab {
              -extfile {name}.ext -out {name}.pem"
         ));
     }
+}
+
+/// Who issues the certificate of this name.
+fn authority_of(name: &str) -> &'static str {
+    let issuers = [
+        ("untrusted", UNTRUSTED),
+        ("second", SECOND),
+        ("middle", MIDDLE),
+    ];
+    let has = |(word, _): &(&str, &str)| name.split('-').skip(1).any(|one| one == *word);
+    issuers
+        .into_iter()
+        .find(has)
+        .map_or(FIRST, |(_, authority)| authority)
 }
 
 /// A directory below `target/` that is of this process alone. The standard harness never says that
@@ -277,4 +313,5 @@ fn scratch() -> PathBuf {
 
 const FIRST: &str = "authority";
 const SECOND: &str = "second";
+const MIDDLE: &str = "middle";
 const UNTRUSTED: &str = "stranger";

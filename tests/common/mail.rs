@@ -118,6 +118,9 @@ impl Draft {
         let one = lab().identity(who);
         let (certificate, key) = (one.certificate.display(), one.key.display());
         let mut line = format!("cms -sign -signer {certificate} -inkey {key}");
+        if let Some(above) = lab().above(who) {
+            line += &format!(" -certfile {}", above.display());
+        }
         let mut options = options.iter();
         while let Some(option) = options.next() {
             line += &match *option {

@@ -142,8 +142,8 @@ impl Site {
         self.copy(&one.certificate, &format!("certificates/{name}"), 0o644);
     }
 
-    /// Puts a list of these certificates, issued by the first authority, where the site looks for
-    /// revoked ones.
+    /// Puts lists of these certificates, issued by the first authority or the one below it, where
+    /// the site looks for revoked ones.
     pub fn revoke(&self, identities: &[String]) {
         self.write("crls/authority.pem", lab().revocations(identities));
     }

@@ -118,6 +118,19 @@ impl Play<'_> {
             "remove" => {
                 std::fs::remove_file(self.site.path(step.word(0)?)).map_err(|e| e.to_string())
             }
+            "hide" | "show" => {
+                // A link to itself shuts root out, too, as a mode would shut out anybody else.
+                let place = self.site.path(step.word(0)?);
+                let aside = place.with_extension("hidden");
+                if step.verb == "hide" {
+                    std::fs::rename(&place, &aside).unwrap();
+                    std::os::unix::fs::symlink(&place, &place).unwrap();
+                } else {
+                    std::fs::remove_file(&place).unwrap();
+                    std::fs::rename(&aside, &place).unwrap();
+                }
+                Ok(())
+            }
             "transport" => {
                 let url = match step.word(0)? {
                     "program" => {

@@ -1,5 +1,6 @@
 //! Signed mail.
 
+use listseal::harvest::{Evidence, harvest};
 use listseal::model::Reason;
 use listseal::model::list::Legacy;
 use listseal::open::Verdict;
@@ -307,18 +308,24 @@ fn certificates_without_a_signature_are_not_signed() {
 }
 
 #[test]
-fn encryption_certificate_beside_the_signers_own_is_offered() {
-    let signed = lab().sign("sam-sign", "-certfile sam-enc.pem", TEXT);
-    let opened = World::of(&[]).open(&mail("sam@example.org", &signed));
-    let signer = opened.signer().unwrap();
-    assert_eq!(
-        signer.encryption_certificates,
-        [lab().certificate("sam-enc")]
-    );
+fn s33_encryption_certificate_beside_the_signers_own_is_learned() {
+    let learned = |options: &str| {
+        let signed = lab().sign("sam-sign", options, TEXT);
+        let opened = World::of(&[]).open(&mail("sam@example.org", &signed));
+        let evidence = &opened.signer().unwrap().evidence;
+        let evidence = Evidence {
+            author: opened.author().unwrap(),
+            signer: evidence.certificate.as_ref().unwrap(),
+            enclosed: opened.enclosed(),
+            preferred: evidence.encryption_certificate.as_ref(),
+        };
+        let learned = harvest(&evidence, |_, _| Some(Vec::new())).into_iter();
+        learned.map(|one| one.certificate).collect::<Vec<_>>()
+    };
+    let (own, other) = (lab().certificate("sam-sign"), lab().certificate("sam-enc"));
+    assert_eq!(learned("-certfile sam-enc.pem"), [own.clone(), other]);
     // Somebody else's certificate in the bag is nobody's business.
-    let signed = lab().sign("sam-sign", "-certfile bob.pem", TEXT);
-    let opened = World::of(&[]).open(&mail("sam@example.org", &signed));
-    assert!(opened.signer().unwrap().encryption_certificates.is_empty());
+    assert_eq!(learned("-certfile bob.pem"), [own]);
 }
 
 #[test]

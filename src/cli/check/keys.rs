@@ -1,10 +1,10 @@
 //! Key pairs: readable, matching, able to decrypt, valid, and each used by one list alone.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
-use sha2::{Digest as _, Sha256};
 use time::Duration;
 
 use super::Examination;
@@ -18,7 +18,6 @@ use crate::model::list::{ContentCipher, Encrypt, Legacy};
 use crate::model::route::SITE_NAME;
 use crate::model::{Address, Reason};
 use crate::pki::KeyPair;
-use crate::store::directory::ListDirectory;
 use crate::store::keys::KeyRing;
 use crate::store::lists::ListConfig;
 use crate::store::passphrase;
@@ -46,20 +45,6 @@ impl Examination {
         let found = found.into_iter().map(|problem| problem.of(&list.address));
         self.found.extend(found);
         !ring.pairs().is_empty()
-    }
-
-    /// Remembers the keys of a list that is not looked at itself.
-    pub(super) fn note_keys(&mut self, list: &ListDirectory) {
-        let source = self.lists.read_directory(list.clone());
-        let source = source.ok().and_then(|config| config.passphrase);
-        let passphrase = passphrase::read(source.as_ref(), self.user).ok().flatten();
-        let ring = KeyRing::load(&list.path, passphrase.as_ref(), self.user);
-        for pair in ring.pairs() {
-            let place = certificate_file(&list.path, pair);
-            self.used_keys
-                .entry(fingerprint(pair))
-                .or_insert_with(|| (list.address.clone(), place));
-        }
     }
 
     /// Looks at the pair of `listseal@domain`.
@@ -93,7 +78,7 @@ impl Examination {
         path: &Path,
         source: Option<&PassphraseSource>,
         list: Option<&Address>,
-    ) -> KeyRing {
+    ) -> Arc<KeyRing> {
         let passphrase = match passphrase::read(source, self.user) {
             Ok(passphrase) => passphrase,
             Err(problem) => {
@@ -104,7 +89,10 @@ impl Examination {
                 None
             }
         };
-        KeyRing::load(path, passphrase.as_ref(), self.user)
+        let ring = KeyRing::load(path, passphrase.as_ref(), self.user);
+        // One key for two lists lets a member of one read the other's mail (contract S22).
+        self.claims
+            .own(Arc::new(ring), &self.lists, self.user, path, list)
     }
 
     fn pair(&mut self, pair: &KeyPair, path: &Path, address: &Address) -> Vec<Problem> {
@@ -140,22 +128,6 @@ impl Examination {
                 ),
                 "put the two files of one pair there",
             ));
-        }
-        let place = (address.clone(), file.clone());
-        match self.used_keys.get(&fingerprint(pair)) {
-            // One key for two lists lets a member of one read the other's mail (contract S22).
-            Some((other, elsewhere)) if other != address => found.push(Problem::error(
-                &file,
-                format!(
-                    "holds the public key of {other} too ({})",
-                    elsewhere.display()
-                ),
-                "make a key pair of its own for each list",
-            )),
-            Some(_) => {}
-            None => {
-                self.used_keys.insert(fingerprint(pair), place);
-            }
         }
         found
     }
@@ -251,10 +223,6 @@ fn opens(pair: &KeyPair) -> Result<(), String> {
     } else {
         Err("the content came out changed".to_owned())
     }
-}
-
-fn fingerprint(pair: &KeyPair) -> [u8; 32] {
-    Sha256::digest(pair.certificate.spki_der()).into()
 }
 
 fn certificate_file(path: &Path, pair: &KeyPair) -> PathBuf {

@@ -41,7 +41,7 @@ impl Examination {
             }
         };
         let Some(config) = config else {
-            return self.note_keys(list);
+            return;
         };
         self.trust(&config.trust);
         if let Err(problem) = self.lists.scenario(list, &config.policy.send) {

@@ -68,7 +68,7 @@ impl Examination {
                     format!("{remedy}, or put the certificate there"),
                 ));
             }
-            Err(problem) => return Some(problem),
+            Err(unusable) => return Some(unusable.into()),
         };
         match recipient(&stored.certificate, self.now) {
             Ok(_) => misnamed(&stored),

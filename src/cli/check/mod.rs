@@ -11,8 +11,7 @@ mod list;
 mod members;
 mod site;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
@@ -24,6 +23,7 @@ use crate::config::{Problem, Settings};
 use crate::model::Address;
 use crate::store::anchors::TrustStore;
 use crate::store::certificates::CertificateStore;
+use crate::store::claims::KeyClaims;
 use crate::store::directory::ListDirectory;
 use crate::store::lists::Lists;
 
@@ -108,7 +108,7 @@ pub fn examine(
         now,
         trust: TrustStore::default(),
         certificates,
-        used_keys: BTreeMap::new(),
+        claims: KeyClaims::default(),
         found: Vec::new(),
         counts: Counts::default(),
     };
@@ -123,8 +123,7 @@ struct Examination {
     now: OffsetDateTime,
     trust: TrustStore,
     certificates: CertificateStore,
-    /// SHA-256 of each public key in use, its list and its certificate file (contract S22).
-    used_keys: BTreeMap<[u8; 32], (Address, PathBuf)>,
+    claims: KeyClaims,
     found: Vec<Problem>,
     counts: Counts,
 }

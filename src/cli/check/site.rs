@@ -44,11 +44,8 @@ impl Examination {
             }
         }
         for list in all {
-            // The keys of all lists are compared with each other (contract S22).
             if only.is_none_or(|only| only.address == list.address) {
                 self.list(&list);
-            } else {
-                self.note_keys(&list);
             }
         }
         if only.is_none() {

@@ -212,7 +212,7 @@ impl World {
             if matches!(person.standing, Standing::Known | Standing::Expired) {
                 let kept = self
                     .store
-                    .keep(&person.address, Slot::Both, &pair.certificate);
+                    .keep(&person.address, Slot::Both, &pair.certificate, &[]);
                 kept.map_err(|problem| failed(&problem.text()))?;
             }
         }

@@ -92,9 +92,13 @@ impl World {
             && let Ok(from) = from
         {
             let store = CertificateStore::new(&settings.paths.certificates, user);
-            let (known, problems) = store.verification(&from);
-            world.known = known;
-            world.problems.extend(problems);
+            match store.verification(&from) {
+                Ok((known, problems)) => {
+                    world.known = known;
+                    world.problems.extend(problems);
+                }
+                Err(problem) => world.problems.push(problem),
+            }
         }
         Ok(world)
     }

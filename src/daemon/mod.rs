@@ -146,6 +146,9 @@ impl Daemon {
         for id in &recovery.quarantined {
             warn!(spool = %id, "set aside in bad/: its plan or slots are damaged; listseal spool show {id}");
         }
+        for (id, problem) in &recovery.untouched {
+            warn!(spool = %id, "left as it is: {problem}");
+        }
         for id in &recovery.lost {
             warn!(spool = %id, "the ledger knows this message and there is no file of it; listseal audit");
         }

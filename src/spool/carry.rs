@@ -48,12 +48,13 @@ impl Spool {
         self.layout
             .store_unsynced(Shelf::Work, &plan_name(id), &bytes)?;
         self.layout.sync(Shelf::Work)?; // D5
-        self.settle(id, plan.disposition)?;
+        // Used up before the move: in hold/ people may release it at once, and that is a new one.
         let again = again_name(id);
         if self.layout.exists(Shelf::Work, &again)? {
             self.layout.remove(Shelf::Work, &again)?;
             self.layout.sync(Shelf::Work)?;
         }
+        self.settle(id, plan.disposition)?;
         let place = self.layout.place(Shelf::Work, &slots_name);
         let file = self.layout.open(Shelf::Work, &slots_name, true)?;
         Slots::from_file(file.ok_or(SpoolError::Gone(id))?, &place)

@@ -336,7 +336,10 @@ impl Desk {
             _ => State::Waiting,
         };
         let why = match shelf {
-            Shelf::Hold | Shelf::Bad => read_why(&self.layout, shelf, id)?,
+            Shelf::Hold | Shelf::Bad => match read_why(&self.layout, shelf, id) {
+                Err(SpoolError::Unsafe { .. }) => None,
+                read => read?,
+            },
             _ => None,
         };
         Ok(Some(Entry {

@@ -112,7 +112,11 @@ impl Spool {
     pub fn open(settings: &SpoolSettings) -> Result<(Self, Recovery), SpoolError> {
         let layout = Layout::create(&settings.path, settings.allow_network_fs)?;
         let lock = Lock::take(&layout)?;
-        layout.probe()?;
+        match layout.probe() {
+            // What is planned can be carried out on a full disk (R6); only what is new waits.
+            Err(error) if error.is_shortage() => {}
+            probed => probed?,
+        }
         // R10: what a killed predecessor wrote can be seen, but need not be on the disk.
         rustix::fs::syncfs(layout.root()).map_err(|errno| SpoolError::Fsync {
             place: layout.path().to_owned(),
@@ -164,9 +168,9 @@ impl Spool {
                 _ => {}
             }
         })?;
-        drop(seen);
         for id in ids(&self.layout, Shelf::Work, ".again")? {
-            if self.layout.exists(Shelf::New, &message_name(id))? {
+            let name = message_name(id);
+            if !seen.contains(&name) && self.layout.exists(Shelf::New, &name)? {
                 fresh.remove(&id);
                 scan.again.push(id);
             }
@@ -190,8 +194,10 @@ impl Spool {
     /// # Errors
     ///
     /// [`SpoolError::Corrupt`] for a damaged plan or slot file; see [`Spool::quarantine`].
+    /// [`SpoolError::Unsafe`] as of [`Spool::receive`].
     pub fn stage(&self, id: SpoolId) -> Result<Stage, SpoolError> {
-        let Some((plan, slots)) = self.load_plan(id)? else {
+        let loaded = self.load_plan(id);
+        let Some((plan, slots)) = self.shunned(id, loaded)? else {
             return Ok(Stage::Unopened);
         };
         if self.is_superseded(id, plan.disposition)? {
@@ -222,12 +228,8 @@ impl Spool {
     ) -> Result<Received, SpoolError> {
         let name = message_name(id);
         let file = self.layout.open(Shelf::New, &name, false);
-        if let Err(SpoolError::Unsafe { .. }) = &file {
-            let mut odd = self.odd.lock().unwrap_or_else(PoisonError::into_inner);
-            odd.insert(name.clone());
-        }
-        let mut file = file?.ok_or(SpoolError::Gone(id))?;
-        let again = self.again(id)?;
+        let mut file = self.shunned(id, file)?.ok_or(SpoolError::Gone(id))?;
+        let again = self.shunned(id, self.again(id))?;
         if again.is_some() {
             // People entered their decision beside us; it starts the count anew.
             self.ledger().refresh(&self.layout)?;
@@ -277,11 +279,12 @@ impl Spool {
     /// # Errors
     ///
     /// [`SpoolError::Gone`] when people discarded it meanwhile, [`SpoolError::Corrupt`] when the
-    /// file was damaged since.
+    /// file was damaged since, [`SpoolError::Unsafe`] as of [`Spool::receive`].
     pub fn read(&self, id: SpoolId) -> Result<Message, SpoolError> {
         for shelf in [Shelf::New, Shelf::Hold, Shelf::Bad] {
             let name = message_name(id);
-            if let Some(mut file) = self.layout.open(shelf, &name, false)? {
+            let file = self.layout.open(shelf, &name, false);
+            if let Some(mut file) = self.shunned(id, file)? {
                 return message::read(id, &mut file).map_err(|error| {
                     SpoolError::corrupt(&self.layout.place(shelf, &name), error.to_string())
                 });
@@ -315,6 +318,15 @@ impl Spool {
     fn again(&self, id: SpoolId) -> Result<Option<Again>, SpoolError> {
         let bytes = self.layout.load(Shelf::Work, &again_name(id))?;
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    /// Has [`Spool::scan`] leave a message out from now on whose files must not be touched.
+    fn shunned<T>(&self, id: SpoolId, found: Result<T, SpoolError>) -> Result<T, SpoolError> {
+        if let Err(SpoolError::Unsafe { .. }) = &found {
+            let mut odd = self.odd.lock().unwrap_or_else(PoisonError::into_inner);
+            odd.insert(message_name(id));
+        }
+        found
     }
 
     fn set_aside(&self, id: SpoolId, why: Why) -> Result<Received, SpoolError> {

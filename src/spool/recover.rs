@@ -4,6 +4,8 @@
 //!
 //! * Nothing here sends, and everything here may be interrupted and done again (T-TWICE).
 //! * Only what is provably over is removed: DONE, or an end in the ledger.
+//! * One message that cannot be put right stops no other: it is named and left as it is. A failed
+//!   sync and a directory that cannot be read stop the start.
 
 use std::time::{Duration, SystemTime};
 
@@ -29,6 +31,26 @@ pub struct Recovery {
     pub lost: Vec<SpoolId>,
     /// Unfinished files removed from `tmp/`.
     pub swept: usize,
+    /// Messages that could not be put right, and why: a file that must not be touched, a full disk.
+    pub untouched: Vec<(SpoolId, String)>,
+}
+
+impl Recovery {
+    /// Takes what was made of one message; only a failed sync goes further (R7).
+    fn note<T>(
+        &mut self,
+        id: SpoolId,
+        result: Result<T, SpoolError>,
+    ) -> Result<Option<T>, SpoolError> {
+        match result {
+            Ok(made) => Ok(Some(made)),
+            Err(error) if error.is_fatal() => Err(error),
+            Err(error) => {
+                self.untouched.push((id, error.to_string()));
+                Ok(None)
+            }
+        }
+    }
 }
 
 pub(super) fn recover(spool: &Spool) -> Result<Recovery, SpoolError> {
@@ -38,7 +60,7 @@ pub(super) fn recover(spool: &Spool) -> Result<Recovery, SpoolError> {
     };
     mend_plans(spool, &mut recovery)?;
     mend_ends(spool, &mut recovery)?;
-    mend_notes(spool)?;
+    mend_notes(spool, &mut recovery)?;
     recovery.lost = lost(spool)?;
     let now = micros(time::OffsetDateTime::now_utc());
     spool.ledger().condense_if_long(&spool.layout, now)?;
@@ -64,10 +86,12 @@ fn sweep(spool: &Spool) -> Result<usize, SpoolError> {
             stale.push(name.to_owned());
         }
     })?;
+    let mut swept = 0;
     for name in &stale {
-        spool.layout.remove(Shelf::Tmp, name)?;
+        // One that does not go stands in nobody's way.
+        swept += usize::from(spool.layout.remove(Shelf::Tmp, name).is_ok());
     }
-    Ok(stale.len())
+    Ok(swept)
 }
 
 /// Looks at each plan and slot file: completes, keeps or drops it.
@@ -78,14 +102,18 @@ fn mend_plans(spool: &Spool, recovery: &mut Recovery) -> Result<(), SpoolError> 
     all.dedup();
     for id in all {
         match mend_plan(spool, id) {
-            Ok(true) => recovery.cleaned.push(id),
-            Ok(false) => {}
             Err(SpoolError::Corrupt { place, problem }) => {
                 let detail = format!("{}: {problem}", place.display());
-                spool.quarantine(id, &Why::new("damaged", detail, id.micros()))?;
-                recovery.quarantined.push(id);
+                let moved = spool.quarantine(id, &Why::new("damaged", detail, id.micros()));
+                if recovery.note(id, moved)?.is_some() {
+                    recovery.quarantined.push(id);
+                }
             }
-            Err(error) => return Err(error),
+            mended => {
+                if recovery.note(id, mended)? == Some(true) {
+                    recovery.cleaned.push(id);
+                }
+            }
         }
     }
     Ok(())
@@ -150,9 +178,11 @@ fn mend_ends(spool: &Spool, recovery: &mut Recovery) -> Result<(), SpoolError> {
         for id in ids(&spool.layout, shelf, ".msg")? {
             let closed = spool.ledger().books().is_closed(id);
             if closed && !spool.layout.exists(Shelf::Work, &slots_name(id))? {
-                spool.layout.remove(shelf, &message_name(id))?;
-                recovery.cleaned.push(id);
-                any = true;
+                let removed = spool.layout.remove(shelf, &message_name(id));
+                if recovery.note(id, removed)?.is_some() {
+                    recovery.cleaned.push(id);
+                    any = true;
+                }
             }
         }
         if any {
@@ -163,22 +193,16 @@ fn mend_ends(spool: &Spool, recovery: &mut Recovery) -> Result<(), SpoolError> {
 }
 
 /// Gives every held or bad message a note, and takes notes away that belong to none.
-fn mend_notes(spool: &Spool) -> Result<(), SpoolError> {
+fn mend_notes(spool: &Spool, recovery: &mut Recovery) -> Result<(), SpoolError> {
     let layout = &spool.layout;
     for shelf in [Shelf::Hold, Shelf::Bad] {
         for id in ids(layout, shelf, ".msg")? {
-            if read_why(layout, shelf, id)?.is_none() {
-                // Q1: the reason was not written in time; what the plan says is all there is.
-                let why = match spool.load_plan(id) {
-                    Ok(Some((plan, _))) => why_of(&plan, "", id.micros()),
-                    _ => Why::new("unknown", "the reason was not recorded", id.micros()),
-                };
-                write_why(layout, shelf, id, &why)?;
-            }
+            let mended = mend_note(spool, shelf, id);
+            recovery.note(id, mended)?;
         }
         for id in ids(layout, shelf, ".why")? {
             if !layout.exists(shelf, &message_name(id))? {
-                layout.remove(shelf, &why_name(id))?;
+                recovery.note(id, layout.remove(shelf, &why_name(id)))?;
             }
         }
     }
@@ -188,10 +212,22 @@ fn mend_notes(spool: &Spool) -> Result<(), SpoolError> {
             || layout.exists(Shelf::Hold, &name)?
             || layout.exists(Shelf::Bad, &name)?;
         if !waits {
-            layout.remove(Shelf::Work, &again_name(id))?;
+            recovery.note(id, layout.remove(Shelf::Work, &again_name(id)))?;
         }
     }
     Ok(())
+}
+
+fn mend_note(spool: &Spool, shelf: Shelf, id: SpoolId) -> Result<(), SpoolError> {
+    if read_why(&spool.layout, shelf, id)?.is_some() {
+        return Ok(());
+    }
+    // Q1: the reason was not written in time; what the plan says is all there is.
+    let why = match spool.load_plan(id) {
+        Ok(Some((plan, _))) => why_of(&plan, "", id.micros()),
+        _ => Why::new("unknown", "the reason was not recorded", id.micros()),
+    };
+    write_why(&spool.layout, shelf, id, &why)
 }
 
 /// Messages that are open by the ledger and lie nowhere.

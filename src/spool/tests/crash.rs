@@ -193,6 +193,96 @@ fn r9_done_wins_over_every_file_that_comes_back() {
 }
 
 #[test]
+fn approval_is_used_up_before_the_post_can_be_released_again() {
+    let world = world();
+    let id = world.post("Subject: x\n\n");
+    let spool = world.open();
+    receive(&spool, id);
+    spool.commit(id, &plan(Disposition::Hold, 0), "").unwrap();
+    world.desk().release(id, "olga", now()).unwrap();
+    assert!(receive(&spool, id).again.unwrap().approved);
+    let again = world.path("work", id, ".again");
+    let decision = world.copy(&again);
+    // What cannot be removed shows how far the plan got by then.
+    std::fs::remove_file(&again).unwrap();
+    std::fs::create_dir(&again).unwrap();
+    spool
+        .commit(id, &plan(Disposition::Hold, 0), "")
+        .unwrap_err();
+    assert!(
+        world.path("new", id, ".msg").exists(),
+        "a release in hold/ would be taken for the old one"
+    );
+    // A crash here: the decision still stands, and the post is opened anew with it.
+    drop(spool);
+    std::fs::remove_dir(&again).unwrap();
+    world.put(&again, &decision);
+    let spool = world.open();
+    assert!(matches!(spool.stage(id).unwrap(), Stage::Unopened));
+    assert!(
+        receive(&spool, id)
+            .again
+            .is_some_and(|again| again.approved)
+    );
+    spool.commit(id, &plan(Disposition::Hold, 0), "").unwrap();
+    assert!(!again.exists() && world.path("hold", id, ".msg").exists());
+    world.adds_up();
+}
+
+#[test]
+fn e5_one_untouchable_message_does_not_stop_the_start_nor_fill_the_scan() {
+    let world = world();
+    let spool = world.open();
+    let [linked, plain] = [1, 2].map(|n| world.post(&format!("Subject: {n}\n\n")));
+    for id in [linked, plain] {
+        receive(&spool, id);
+        spool
+            .commit(id, &plan(Disposition::Distribute, 1), "")
+            .unwrap();
+    }
+    let held = world.post("Subject: 3\n\n");
+    receive(&spool, held);
+    spool.commit(held, &plan(Disposition::Hold, 0), "").unwrap();
+    drop(spool);
+    // As `cp -al spool snapshot` does it, to the files of two messages.
+    for (number, path) in [
+        world.path("work", linked, ".plan"),
+        world.path("work", linked, ".slots"),
+        world.path("new", linked, ".msg"),
+        world.path("hold", held, ".why"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let second = world.dir.path().join(format!("snapshot-{number}"));
+        std::fs::hard_link(path, second).unwrap();
+    }
+    let (spool, recovery) = world.recover();
+    let named: Vec<_> = recovery.untouched.iter().map(|(id, _)| *id).collect();
+    assert_eq!(named, [linked, held]);
+    assert!(recovery.untouched[0].1.contains("hard link"));
+    assert!(matches!(spool.stage(plain).unwrap(), Stage::Planned(..)));
+    assert_eq!(everything(&spool), [linked, plain]);
+    assert!(matches!(
+        spool.stage(linked),
+        Err(SpoolError::Unsafe { .. })
+    ));
+    assert_eq!(everything(&spool), [plain], "it would be tried for ever");
+    let entries = world.desk().entries().unwrap();
+    assert_eq!(entries.len(), 3, "people still see the others");
+    let audit = world.desk().audit().unwrap();
+    assert!(!audit.holds() && audit.problems[0].contains("hard link"));
+    drop(spool);
+    for number in 0..4 {
+        std::fs::remove_file(world.dir.path().join(format!("snapshot-{number}"))).unwrap();
+    }
+    let (spool, recovery) = world.recover();
+    assert!(recovery.untouched.is_empty());
+    assert!(matches!(spool.stage(linked).unwrap(), Stage::Planned(..)));
+    world.adds_up();
+}
+
+#[test]
 fn hold_interrupted_before_the_move_is_completed_at_start() {
     let world = world();
     let id = world.post("Subject: x\n\n");

@@ -15,6 +15,21 @@ fn tally(sent: u64) -> Tally {
     }
 }
 
+/// A spool on a small disk with one message; intake would ask for more room than that.
+fn waiting_on(disk: &Disk) -> (World, SpoolId) {
+    let world = world();
+    let id = world.post("Subject: x\n\n");
+    let taken_in = world.copy(&world.path("new", id, ".msg"));
+    let settings = SpoolSettings {
+        path: disk.path().join("spool"),
+        ..world.settings.clone()
+    };
+    let world = World { settings, ..world };
+    drop(world.open());
+    world.put(&world.path("new", id, ".msg"), &taken_in);
+    (world, id)
+}
+
 /// A ledger line as it stands in the file.
 fn line(json: &str) -> String {
     format!("{:08x} {json}\n", crc32c::crc32c(json.as_bytes()))
@@ -135,16 +150,8 @@ fn post_discarded_while_its_announcement_pauses_stays_discarded() {
 #[test]
 fn e1_attempts_that_a_full_disk_ended_do_not_send_a_message_to_bad() {
     let Some(disk) = Disk::of(1024) else { return };
-    let world = world();
-    let settings = SpoolSettings {
-        path: disk.path().join("spool"),
-        ..world.settings.clone()
-    };
-    let id = world.post("Subject: x\n\n");
-    let taken_in = world.copy(&world.path("new", id, ".msg"));
-    let world = World { settings, ..world };
+    let (world, id) = waiting_on(&disk);
     let spool = world.open();
-    world.put(&world.path("new", id, ".msg"), &taken_in);
     let filler = SpoolId::new(1, 1, [0; 8]);
     let by = String::new();
     enter(&spool, &Event::Discarded { id: Id(filler), by });
@@ -165,4 +172,28 @@ fn e1_attempts_that_a_full_disk_ended_do_not_send_a_message_to_bad() {
     drop(spool);
     // What was owed is written by now: only the attempt that the drop ended counts.
     assert_eq!(world.open().crashes(id), 1);
+}
+
+#[test]
+fn r6_daemon_starts_on_a_full_disk_and_goes_on_with_what_is_planned() {
+    let Some(disk) = Disk::of(1024) else { return };
+    let (world, id) = waiting_on(&disk);
+    let spool = world.open();
+    receive(&spool, id);
+    spool.commit(id, &plan(Disposition::Hold, 1), "").unwrap();
+    drop(spool);
+    std::fs::remove_file(world.path("hold", id, ".why")).unwrap();
+    disk.fill();
+    let (spool, recovery) = world.recover();
+    assert_eq!(recovery.untouched[0].0, id, "its note finds no room");
+    let Stage::Planned(_, slots) = spool.stage(id).unwrap() else {
+        panic!("the plan is gone");
+    };
+    send_all(&slots);
+    spool.finish(id).unwrap();
+    drop(spool);
+    disk.empty();
+    assert!(world.recover().1.untouched.is_empty());
+    assert!(world.path("hold", id, ".why").exists());
+    assert_eq!(world.adds_up().held, 1);
 }

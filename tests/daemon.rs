@@ -246,3 +246,81 @@ fn released_post_waits_for_its_list_without_keeping_the_daemon_busy() {
     assert_eq!(copies, ["bob@example.org"]);
     assert_eq!(site.command(&["audit"], b"").code, 0);
 }
+
+/// A post of `from` around a CMS object.
+fn enveloped(from: &str, number: usize, der: &[u8]) -> Vec<u8> {
+    let body = common::lab::openssl(std::path::Path::new("/"), "base64 -e", der);
+    let header = format!(
+        "From: {from}@example.org\nTo: team@example.org\nSubject: {number}\n\
+         Message-ID: <{number}.captured@example.org>\nMIME-Version: 1.0\n\
+         Content-Type: application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m\n\
+         Content-Transfer-Encoding: base64\n\n"
+    );
+    [header.as_bytes(), &body].concat()
+}
+
+#[test]
+fn s16_s19_changed_envelopes_of_a_distributed_post_all_end_alike() {
+    for send in ["private", "private_smime"] {
+        let site = site();
+        site.list(
+            "team",
+            &format!("owners = [\"olga@example.org\"]\nsend = \"{send}\"\n"),
+            "alice@example.org\nbob@example.org\n",
+        );
+        let lab = common::lab::lab();
+        let (alice, team) = (lab.identity("alice"), lab.identity("team"));
+        site.certificate("bob", None);
+        let run = |line: &str, input: &[u8]| common::lab::openssl(lab.dir(), line, input);
+        let signed = run(
+            &format!(
+                "cms -sign -signer {} -inkey {}",
+                alice.certificate.display(),
+                alice.key.display()
+            ),
+            b"Content-Type: text/plain\r\n\r\nThe cellar is shut.\r\n",
+        );
+        let der = run(
+            &format!(
+                "cms -encrypt -binary -outform DER -aes-256-cbc {}",
+                team.certificate.display()
+            ),
+            &signed,
+        );
+        assert_eq!(
+            site.queue(
+                "team@example.org",
+                "alice@example.org",
+                &enveloped("alice", 0, &der)
+            )
+            .code,
+            0
+        );
+        assert_eq!(site.run_once().code, 0);
+        let before = site.outbox().len();
+        assert!(before >= 1, "the genuine post went out");
+        // The last byte of the last block but one decides over the padding: of all its values one
+        // gives good padding, and nobody may see which.
+        for guess in 1..=255_u8 {
+            let mut changed = der.clone();
+            let at = changed.len() - 17;
+            changed[at] ^= guess;
+            let mail = enveloped("bob", usize::from(guess), &changed);
+            assert_eq!(
+                site.queue("team@example.org", "bob@example.org", &mail)
+                    .code,
+                0
+            );
+        }
+        assert_eq!(site.run_once().code, 0);
+        let ends: Vec<_> = site
+            .spool()
+            .into_iter()
+            .map(|one| (one.state, one.reason))
+            .collect();
+        assert_eq!(ends.len(), 255, "{send}");
+        let withheld = ("bad".to_owned(), Some("replay".to_owned()));
+        assert!(ends.iter().all(|end| *end == withheld), "{send}: {ends:?}");
+        assert_eq!(site.outbox().len(), before, "{send}: nobody hears of any");
+    }
+}

@@ -39,31 +39,36 @@ pub const MAX_PRIVATE_OPERATIONS: usize = 2;
 /// RecipientInfos that are looked at (contract E13).
 pub const MAX_RECIPIENTS: usize = 10_000;
 
-/// What is left of the private-key operations that one message may cause.
-pub struct PrivateOperations(usize);
-
-impl Default for PrivateOperations {
-    fn default() -> Self {
-        Self(MAX_PRIVATE_OPERATIONS)
-    }
+/// The private-key operations that one message has caused, and the content keys they gave.
+#[derive(Default)]
+pub struct PrivateOperations {
+    used: usize,
+    content_keys: Vec<Zeroizing<Vec<u8>>>,
 }
 
 impl PrivateOperations {
-    /// Takes one; false when none is left.
+    /// Takes one; false when none is left (contract S13).
     fn take(&mut self) -> bool {
-        match self.0.checked_sub(1) {
-            Some(left) => {
-                self.0 = left;
-                true
-            }
-            None => false,
+        if self.used >= MAX_PRIVATE_OPERATIONS {
+            return false;
         }
+        self.used = self.used.saturating_add(1);
+        true
     }
 
     /// Returns how many were used.
     #[must_use]
     pub fn used(&self) -> usize {
-        MAX_PRIVATE_OPERATIONS.saturating_sub(self.0)
+        self.used
+    }
+
+    /// Returns every content key that came out, whether the content then opened or not.
+    ///
+    /// What was distributed once has to be recognised in any envelope: otherwise the answer to a
+    /// changed one would tell whether its padding is right (contract S16, S19).
+    #[must_use]
+    pub fn into_content_keys(self) -> Vec<Zeroizing<Vec<u8>>> {
+        self.content_keys
     }
 }
 
@@ -84,8 +89,6 @@ pub struct Enveloped<'a> {
 pub struct Decrypted {
     /// The content.
     pub plaintext: Zeroizing<Vec<u8>>,
-    /// The content key, for the replay store (contract S19).
-    pub cek: Zeroizing<Vec<u8>>,
     /// Index of the key pair that opened it.
     pub key: usize,
 }
@@ -210,10 +213,10 @@ impl<'a> Enveloped<'a> {
                 }
             };
             let cek = selected(&candidate, &substitute);
+            operations.content_keys.push(cek.clone());
             if let Some(plaintext) = algorithm.decrypt(&cek, self.ciphertext, &self.aad, self.mac) {
                 return Ok(Decrypted {
                     plaintext,
-                    cek,
                     key: index,
                 });
             }

@@ -256,7 +256,8 @@ impl Opened {
         self.innermost.bytes(message)
     }
 
-    /// Returns the content keys that decrypted a layer, for the replay store (contract S19).
+    /// Returns every content key that a private key of the list gave, for the replay store: also of a
+    /// layer that did not open with it (contract S19).
     #[must_use]
     pub fn content_keys(&self) -> &[Zeroizing<Vec<u8>>] {
         &self.content_keys

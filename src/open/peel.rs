@@ -65,7 +65,10 @@ pub(super) fn peel(message: &[u8], context: &Context<'_>, rng: &mut dyn CryptoRn
     while let Some(inner) = peeling.turn() {
         peeling.found.innermost = inner;
     }
-    peeling.found
+    Peeled {
+        content_keys: peeling.operations.into_content_keys(),
+        ..peeling.found
+    }
 }
 
 struct Peeling<'a> {
@@ -265,7 +268,6 @@ impl Peeling<'_> {
             });
         let inner = match outcome {
             Ok((decrypted, inner)) => {
-                self.found.content_keys.push(decrypted.cek);
                 let plaintext = Content::made(decrypted.plaintext);
                 self.found.decrypted = Some(plaintext.clone());
                 if inner != ContentKind::Data {

@@ -264,8 +264,11 @@ fn why_rejected(
         return Reason::Undecryptable;
     }
     match facts.signature {
-        Signature::Invalid if facts.reason == Some(Reason::SignerUnknown) => Reason::SignerUnknown,
-        Signature::Invalid => Reason::BadSignature,
+        // In clear there is nothing to hide: what the signer can mend he is told (decision 2).
+        Signature::Invalid => match facts.reason {
+            None | Some(Reason::DigestMismatch | Reason::SignatureMismatch) => Reason::BadSignature,
+            Some(precise) => precise,
+        },
         Signature::None => Reason::NotSigned,
         Signature::Valid => facts.chain.unwrap_or(if facts.author.is_none() {
             Reason::FromMismatch

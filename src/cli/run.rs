@@ -67,18 +67,19 @@ pub fn run(args: &Args, config: &Path) -> u8 {
     }
 }
 
-/// Returns what turns true at the first SIGTERM or SIGINT.
+/// Returns what turns true at the first SIGTERM, SIGINT or SIGHUP.
 fn stop_signal() -> watch::Receiver<bool> {
     let (teller, stop) = watch::channel(false);
     let signals = signal(SignalKind::terminate()).and_then(|term| {
         let int = signal(SignalKind::interrupt())?;
-        Ok((term, int))
+        Ok((term, int, signal(SignalKind::hangup())?))
     });
     tokio::spawn(async move {
-        if let Ok((mut term, mut int)) = signals {
+        if let Ok((mut term, mut int, mut hup)) = signals {
             tokio::select! {
                 _ = term.recv() => {}
                 _ = int.recv() => {}
+                _ = hup.recv() => {}
             }
             teller.send_replace(true);
         }

@@ -11,6 +11,7 @@
 //!   decision 18).
 //! * After the stop signal no item is begun, and those under way are waited for (contract R16).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
@@ -20,6 +21,7 @@ use tracing::{debug, info, warn};
 
 use super::copies::{Copies, Made};
 use super::end::{End, Pause};
+use super::tell::{Trouble, tell};
 use super::{Event, Hands};
 use crate::deliver::Outcome;
 use crate::deliver::retry::{Next, wait};
@@ -179,6 +181,28 @@ impl Delivery {
         }
     }
 
+    /// Tells the owners of copies that were given up, once for each message (contract 2.1).
+    async fn report(&self, states: &[Slot]) {
+        let items = self.plan.items.iter().zip(states);
+        let copies: Vec<_> = items.filter(|(item, _)| item.what.is_copy()).collect();
+        let mut reasons: BTreeMap<&str, (Reason, usize)> = BTreeMap::new();
+        for (item, slot) in &copies {
+            if let Slot::Failed { reason, .. } = slot {
+                debug!(spool = %self.id, to = %item.to, reason = reason.code());
+                let entry = reasons.entry(reason.code()).or_insert((*reason, 0));
+                entry.1 = entry.1.saturating_add(1);
+            }
+        }
+        if let (Some(list), false) = (&self.plan.list, reasons.is_empty()) {
+            let lines = reasons
+                .values()
+                .map(|(reason, count)| format!("{count} of {} copies: {reason}", copies.len()));
+            let trouble = Trouble::undelivered(list, self.id, lines);
+            // Who cannot be told now is not told: the log has it too.
+            let _ = tell(self.hands.clone(), trouble).await;
+        }
+    }
+
     /// Closes the message, or says when to come again.
     async fn conclude(&self) -> Result<End, Pause> {
         let slots = self.slots.clone();
@@ -188,6 +212,7 @@ impl Delivery {
         if let Some(pause) = next.map(|deferral| wait(&deferral, now)).min() {
             return Ok(End::Deferred(pause));
         }
+        self.report(&states).await;
         let (hands, id) = (self.hands.clone(), self.id);
         let tally = blocking(move || hands.spool.finish(id)).await?; // D12, D13
         info!(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::parked::Standing;
-use super::site::Obstacle;
+use super::world::Obstacle;
 use crate::model::SpoolId;
 use crate::spool::SpoolError;
 

@@ -14,16 +14,18 @@
 
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 use time::OffsetDateTime;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::Event;
 use super::end::Pause;
 use super::keep::keep;
-use super::site::{Obstacle, Site, Unsealable, World, lock};
+use super::site::{Site, lock};
+use super::world::{Obstacle, Unsealable, World};
 use crate::authorize::{Earlier, Replay, Rules, authorize};
 use crate::config::Problem;
 use crate::config::permission::quoted;
@@ -307,8 +309,18 @@ impl Hands<'_> {
     }
 
     fn open(&self, keys: &[KeyPair]) -> Result<Opened, Obstacle> {
+        let list = &self.world.policy().address;
+        std::thread::sleep(self.site.pace.wait(list, Instant::now()));
         let message = &self.arrival.message.data;
-        open_message(self.site, self.world, message, keys, self.accepted())
+        let opened = open_message(self.site, self.world, message, keys, self.accepted())?;
+        if opened.decrypted() == Some(false) && self.site.pace.failed(list, Instant::now()) {
+            warn!(
+                list = %list,
+                "a hundred messages could not be opened within an hour: either a certificate of \
+                 the list is out of date with its members, or somebody tries its key"
+            );
+        }
+        Ok(opened)
     }
 
     /// Returns when the message was taken in: certificates are judged and signing times measured as

@@ -8,7 +8,8 @@ use time::OffsetDateTime;
 use tracing::{debug, info};
 
 use super::end::Pause;
-use super::site::{Obstacle, Site};
+use super::site::Site;
+use super::world::Obstacle;
 use crate::harvest::Decision as Choice;
 use crate::model::Reason;
 use crate::model::plan::{Disposition, Item, Plan, What};

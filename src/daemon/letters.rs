@@ -12,7 +12,8 @@ use time::OffsetDateTime;
 use tracing::warn;
 use zeroize::Zeroizing;
 
-use super::site::{Site, World};
+use super::site::Site;
+use super::world::World;
 use crate::deliver::Cargo;
 use crate::mime::Entity;
 use crate::mime::write::Header;
@@ -169,7 +170,8 @@ impl Letters<'_> {
         if matches!(kind, Kind::ListCertificate | Kind::Registered)
             && let Some(pair) = announced
         {
-            rendered = self.with_certificate(rendered, &pair.certificate, &pair.chain)?;
+            let issuers = self.world.issuers(pair, self.now);
+            rendered = self.with_certificate(rendered, &pair.certificate, &issuers)?;
         }
         Ok(rendered)
     }

@@ -27,11 +27,13 @@ mod end;
 mod judge;
 mod keep;
 mod letters;
+mod pace;
 mod parked;
 mod run;
 mod site;
 mod tell;
 mod work;
+mod world;
 
 use std::sync::Arc;
 

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::site::{Obstacle, Site};
+use super::site::Site;
+use super::world::Obstacle;
 use crate::model::{Address, SpoolId};
 
 /// The messages that wait, and for what.

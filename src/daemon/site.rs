@@ -14,18 +14,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use time::OffsetDateTime;
 use tracing::warn;
 
+use super::pace::Pace;
+use super::world::{Obstacle, Unsealable, World};
 use crate::config::permission::RelayUser;
 use crate::config::{Problem, Problems, Settings};
-use crate::model::list::{ContentCipher, ListPolicy, Revocation};
+use crate::model::list::{ContentCipher, Revocation};
 use crate::model::plan::Plan;
 use crate::model::route::{Role, Route};
 use crate::model::{Address, Reason};
 use crate::notice::Templates;
 use crate::pki::Certificate;
 use crate::pki::path::{ChainVerdict, Purpose};
-use crate::relay::{Belief, topic};
+use crate::relay::topic;
 use crate::seal::{self, Recipient, cipher_for, usable};
-use crate::store::anchors::{Trust, TrustStore};
+use crate::store::anchors::TrustStore;
 use crate::store::certificates::{CertificateStore, Unusable};
 use crate::store::claims::KeyClaims;
 use crate::store::keys::{KeyRing, KeyStore};
@@ -42,6 +44,7 @@ pub(super) struct Site {
     pub certificates: CertificateStore,
     pub templates: Templates,
     pub told: Mutex<Told>,
+    pub pace: Pace,
     keys: KeyStore,
     claims: KeyClaims,
     trust: TrustStore,
@@ -50,46 +53,6 @@ pub(super) struct Site {
     replay: Mutex<HashMap<Address, Arc<Mutex<ReplayStore>>>>,
     turns: Mutex<HashMap<Address, Arc<Mutex<()>>>>,
     complained: Mutex<HashSet<String>>,
-}
-
-/// A list or site address as it is at this instant.
-pub(super) struct World {
-    /// Its settings and places; of the site address as if it were a list.
-    pub config: ListConfig,
-    /// Its keys.
-    pub ring: Arc<KeyRing>,
-    /// Its anchors.
-    pub trust: Arc<Trust>,
-    /// In which role it was written to.
-    pub role: Role,
-    /// True for the site address.
-    pub is_site: bool,
-}
-
-/// What makes the messages of a list wait.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Obstacle {
-    /// The list or site address.
-    pub of: Address,
-    /// Why, in a word; a private key is the owners' affair, everything else the listmasters'.
-    pub reason: Reason,
-    /// What is wrong.
-    pub problems: Vec<Problem>,
-}
-
-/// Why nothing can be sealed to somebody now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Unsealable {
-    /// The reader's certificate, or that there is none.
-    Reader(Reason),
-    /// What is known of the reader cannot be told: the copy waits.
-    Trouble(Obstacle),
-}
-
-impl From<Reason> for Unsealable {
-    fn from(reason: Reason) -> Self {
-        Self::Reader(reason)
-    }
 }
 
 impl Site {
@@ -104,6 +67,7 @@ impl Site {
             templates: Templates::with(templates::loader(lists.clone())),
             limits: Mutex::new(NoticeLimits::open(state, now)?),
             told: Mutex::new(Told::open(state)?),
+            pace: Pace::default(),
             keys: KeyStore::default(),
             claims: KeyClaims::default(),
             trust: TrustStore::default(),
@@ -125,7 +89,7 @@ impl Site {
         };
         let gone = || {
             let file = &self.settings.paths.lists;
-            let remedy = "put it back, or discard its messages with listseal spool";
+            let remedy = "put its directory back; its messages wait for it";
             Problem::error(
                 file,
                 format!("there is no list {recipient} any more"),
@@ -193,11 +157,12 @@ impl Site {
             return world.ring.clone();
         }
         let domain = world.config.policy.address.domain();
-        let directory = self.lists.site_directory(domain);
-        if !directory.is_dir() {
-            return Arc::default();
+        match self.lists.read_site(domain) {
+            Ok(site) if site.directory.path.is_dir() => {
+                self.ring(&site, &site.directory.path, None)
+            }
+            _ => Arc::default(),
         }
-        self.ring(&world.config, &directory, None)
     }
 
     /// Returns the keys in `directory` but for those that are another list's than `own` (S22).
@@ -345,46 +310,6 @@ impl Site {
                     "{text}"
                 );
             }
-        }
-    }
-}
-
-impl World {
-    pub fn policy(&self) -> &ListPolicy {
-        &self.config.policy
-    }
-
-    pub fn belief(&self) -> Belief<'_> {
-        let policy = &self.config.policy;
-        Belief {
-            anchors: &self.trust.anchors,
-            crls: &self.trust.crls,
-            legacy: policy.legacy,
-            revocation: policy.revocation,
-        }
-    }
-
-    /// Returns the obstacle that certificates are out of reach.
-    pub fn certificates(&self, problem: Problem) -> Obstacle {
-        Obstacle {
-            of: self.config.policy.address.clone(),
-            reason: Reason::CertificateUnusable,
-            problems: vec![problem],
-        }
-    }
-
-    /// Returns the obstacle that a key of this list cannot be used.
-    pub fn keyless(&self) -> Obstacle {
-        Obstacle {
-            of: self.config.policy.address.clone(),
-            reason: Reason::KeyUnavailable,
-            problems: self
-                .ring
-                .problems()
-                .iter()
-                .filter(|problem| problem.is_error())
-                .cloned()
-                .collect(),
         }
     }
 }

@@ -12,7 +12,8 @@ use tracing::{info, warn};
 
 use super::Hands;
 use super::letters::Letters;
-use super::site::{Obstacle, Site, World, lock};
+use super::site::{Site, lock};
+use super::world::{Obstacle, World};
 use crate::config::Problem;
 use crate::deliver::{Cargo, Outcome, Parcel};
 use crate::model::route::SITE_NAME;
@@ -27,6 +28,22 @@ pub(super) struct Trouble {
     pub recipient: Address,
     /// What is wrong.
     pub obstacle: Obstacle,
+}
+
+impl Trouble {
+    /// Copies of a message that were given up; `lines` say how many and why.
+    pub fn undelivered(list: &Address, id: SpoolId, lines: impl Iterator<Item = String>) -> Self {
+        let remedy = "the log of listseal run names the replies";
+        let problem = |line| Problem::error(format!("message {id}"), line, remedy);
+        Self {
+            recipient: list.clone(),
+            obstacle: Obstacle {
+                of: list.clone(),
+                reason: Reason::MessageRefused,
+                problems: lines.map(problem).collect(),
+            },
+        }
+    }
 }
 
 /// Tells the owners of a message that was moved to `bad/` (contract R11); the listmasters where it
@@ -132,15 +149,17 @@ fn letter(site: &Site, world: &World, to: &Address, obstacle: &Obstacle) -> Opti
     } else {
         let lines: Vec<String> = obstacle.problems.iter().map(Problem::text).collect();
         let of = &obstacle.of;
-        let (report, command) = match first.filter(|_| obstacle.reason == Reason::Malformed) {
-            Some(problem) => (
+        let check = format!("listseal check {of}");
+        let (report, command) = match (obstacle.reason, first) {
+            (Reason::Malformed, Some(problem)) => (
                 format!("A message to {of} was set aside, unread:"),
                 problem.remedy.clone(),
             ),
-            None => (
-                format!("Mail to {of} waits:"),
-                format!("listseal check {of}"),
+            (Reason::MessageRefused, _) => (
+                "Copies were given up; their readers did not get them:".to_owned(),
+                "listseal audit".to_owned(),
             ),
+            _ => (format!("Mail to {of} waits:"), check),
         };
         facts = facts
             .with(Variable::Report, &format!("{report}\n{}", lines.join("\n")))

@@ -10,6 +10,8 @@
 //!
 //! # Invariants
 //!
+//! * A private key is used for a recipient that names its certificate, and where there is none, once
+//!   for one under an identifier that nobody knows (S13).
 //! * At most [`MAX_PRIVATE_OPERATIONS`] private-key operations per message (S13).
 //! * A content key is drawn at random before each of them and takes the place of one that cannot be
 //!   unwrapped or has the wrong length; all such failures are [`Reason::DecryptFailed`] (S12).
@@ -31,6 +33,7 @@ use crate::asn1::reader::tag;
 use crate::asn1::{Tlv, writer};
 use crate::model::Reason;
 use crate::model::list::Legacy;
+use crate::pki::certificate::Certificate;
 use crate::pki::key::KeyPair;
 
 /// Private-key operations that one message may cause (contract S13).
@@ -75,6 +78,8 @@ impl PrivateOperations {
 /// An encrypted object cut into its parts.
 pub struct Enveloped<'a> {
     kind: ContentKind,
+    /// Enclosed by senders who agree with a key of their own.
+    originators: Vec<Certificate>,
     recipients: Vec<Recipient<'a>>,
     infos: usize,
     inner: ContentKind,
@@ -103,7 +108,10 @@ impl<'a> Enveloped<'a> {
     pub fn parse(content: Tlv<'a>, kind: ContentKind) -> Result<Self, CmsError> {
         let mut parts = content.children();
         parts.expect(tag::INTEGER)?;
-        parts.optional(tag::context(0))?;
+        let originators = match parts.optional(tag::context(0))? {
+            Some(info) => originators(&info)?,
+            None => Vec::new(),
+        };
         let mut infos = parts.expect(tag::SET)?.children();
         let mut recipients = Vec::new();
         let mut count = 0_usize;
@@ -129,6 +137,7 @@ impl<'a> Enveloped<'a> {
         // What may follow is unprotected attributes, which nobody should believe.
         Ok(Self {
             kind,
+            originators,
             recipients,
             infos: count,
             inner,
@@ -169,7 +178,11 @@ impl<'a> Enveloped<'a> {
             .map(Recipient::algorithm_name)
     }
 
-    /// Decrypts with the first of `keys` that the object is encrypted to.
+    /// Decrypts with the first of `keys` that the object is encrypted to; `known` are certificates
+    /// in which a static key of the sender may be.
+    ///
+    /// Where none is named but somebody is by a key identifier, one key is tried all the same:
+    /// senders make up identifiers for certificates that carry none.
     ///
     /// # Errors
     ///
@@ -179,6 +192,7 @@ impl<'a> Enveloped<'a> {
     pub fn open(
         &self,
         keys: &[KeyPair],
+        known: &[Certificate],
         legacy: Legacy,
         operations: &mut PrivateOperations,
         rng: &mut dyn CryptoRng,
@@ -191,6 +205,7 @@ impl<'a> Enveloped<'a> {
         if keys.is_empty() {
             return Err(Reason::NoKey);
         }
+        let originators = [&self.originators, known].concat();
         let mut outcome = Err(self.unmatched());
         let mut tried = false;
         for (recipient, index, pair) in self.matching(keys) {
@@ -203,26 +218,60 @@ impl<'a> Enveloped<'a> {
                 };
             }
             tried = true;
-            let mut substitute = Zeroizing::new(vec![0; algorithm.key_len()]);
-            rng.fill_bytes(&mut substitute);
-            let candidate = match recipient.unwrap(pair, rng) {
-                Ok(candidate) => candidate.unwrap_or_default(),
-                Err(reason) => {
-                    outcome = Err(reason);
-                    continue;
-                }
-            };
-            let cek = selected(&candidate, &substitute);
-            operations.content_keys.push(cek.clone());
-            if let Some(plaintext) = algorithm.decrypt(&cek, self.ciphertext, &self.aad, self.mac) {
-                return Ok(Decrypted {
-                    plaintext,
-                    key: index,
-                });
+            let found = (recipient, index, pair);
+            match self.open_with(&algorithm, found, &originators, operations, rng) {
+                Ok(decrypted) => return Ok(decrypted),
+                Err(reason) => outcome = Err(reason),
             }
-            outcome = Err(Reason::DecryptFailed);
+        }
+        if !tried
+            && let Some((recipient, index, pair)) = self.guessed(keys)
+            && operations.take()
+            && let Ok(decrypted) = self.open_with(
+                &algorithm,
+                (recipient, index, pair),
+                &originators,
+                operations,
+                rng,
+            )
+            // A wrong key gives garbage with fitting padding now and then.
+            && decrypted.plaintext.iter().take(16).all(is_text)
+        {
+            return Ok(decrypted);
         }
         outcome
+    }
+
+    fn open_with(
+        &self,
+        algorithm: &ContentAlgorithm<'_>,
+        (recipient, index, pair): (&Recipient<'a>, usize, &KeyPair),
+        originators: &[Certificate],
+        operations: &mut PrivateOperations,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Decrypted, Reason> {
+        let mut substitute = Zeroizing::new(vec![0; algorithm.key_len()]);
+        rng.fill_bytes(&mut substitute);
+        let candidate = recipient.unwrap(pair, originators, rng)?;
+        let cek = selected(&candidate.unwrap_or_default(), &substitute);
+        operations.content_keys.push(cek.clone());
+        algorithm
+            .decrypt(&cek, self.ciphertext, &self.aad, self.mac)
+            .map(|plaintext| Decrypted {
+                plaintext,
+                key: index,
+            })
+            .ok_or(Reason::DecryptFailed)
+    }
+
+    /// Returns the first recipient that may be one of `keys` under an unknown identifier.
+    fn guessed<'k>(&self, keys: &'k [KeyPair]) -> Option<(&Recipient<'a>, usize, &'k KeyPair)> {
+        self.recipients.iter().find_map(|recipient| {
+            keys.iter()
+                .enumerate()
+                .find(|(_, pair)| recipient.may_be_for(pair))
+                .map(|(index, pair)| (recipient, index, pair))
+        })
     }
 
     /// Returns the first few recipients that name one of our certificates (S13).
@@ -253,6 +302,30 @@ impl<'a> Enveloped<'a> {
         }
     }
 }
+
+/// Returns the readable certificates of OriginatorInfo.
+fn originators(info: &Tlv<'_>) -> Result<Vec<Certificate>, CmsError> {
+    let Some(bag) = info.children().optional(tag::context(0))? else {
+        return Ok(Vec::new());
+    };
+    let mut rest = bag.children();
+    let mut found = Vec::new();
+    while !rest.is_empty() {
+        if found.len() == MAX_ORIGINATORS {
+            return Err(CmsError::Limit);
+        }
+        found.extend(Certificate::from_der(rest.read()?.raw).ok());
+    }
+    Ok(found)
+}
+
+/// True for bytes that an entity begins with.
+fn is_text(byte: &u8) -> bool {
+    matches!(byte, b'\t' | b'\r' | b'\n' | b' '..=b'~')
+}
+
+/// Certificates of senders that are read (contract E13).
+const MAX_ORIGINATORS: usize = 32;
 
 /// Returns `candidate` if it is as long as `substitute`, else `substitute`, without a branch that
 /// depends on which (S12).

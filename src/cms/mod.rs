@@ -19,8 +19,10 @@
 //!
 //! RFC 5652 (CMS), RFC 5083 and 5084 (authenticated encryption), RFC 5753 (elliptic curves).
 
+pub mod agreement;
 pub mod algorithms;
 pub mod attributes;
+pub mod certificate_id;
 pub mod compressed;
 pub mod content_info;
 pub mod enveloped;

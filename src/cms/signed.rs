@@ -25,8 +25,8 @@ pub use verify::SignerEvidence;
 
 use super::CmsError;
 use super::algorithms::AlgorithmId;
+use super::certificate_id::CertificateId;
 use super::content_info::ContentKind;
-use super::recipient::CertificateId;
 use crate::asn1::reader::tag;
 use crate::asn1::{Reader, Tlv};
 use crate::pki::certificate::Certificate;

@@ -6,22 +6,25 @@
 //! * A layer that fails ends the peeling, except a wrong signature: its content can be read all the
 //!   same, it only is nobody's word.
 
+use std::borrow::Cow;
+
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::content::Content;
 use super::layer::{EncryptedLayer, Form, Layer, SignedLayer};
-use super::signer::signers;
+use super::signer::{Signer, signers};
 use super::wrapping::{Label, Wrapping, is_signature_part};
 use super::{Context, MAX_LAYERS};
 use crate::asn1::Tlv;
 use crate::asn1::ber::first_to_der;
+use crate::asn1::reader::tag;
 use crate::cms::CmsError;
 use crate::cms::compressed::inflate;
 use crate::cms::content_info::{ContentInfo, ContentKind};
 use crate::cms::enveloped::{Enveloped, PrivateOperations};
 use crate::cms::signed::Signed;
-use crate::mime::{Entity, MimeError, canon, sender};
+use crate::mime::{Entity, MimeError, canon, encoding, sender};
 use crate::model::{Address, Reason};
 use crate::pki::certificate::Certificate;
 
@@ -173,7 +176,14 @@ impl Peeling<'_> {
             if signed.content().is_some() {
                 return Err(Reason::BothContents);
             }
-            let signers = signers(&signed, &content, self.context);
+            let mut signers = signers(&signed, &content, self.context);
+            // Toolkits that are told that the content is binary sign its bare line feeds.
+            if *content != *part && any_fails(&signers) {
+                let as_received = self::signers(&signed, part, self.context);
+                if !any_fails(&as_received) {
+                    signers = as_received;
+                }
+            }
             Ok((signed.certificates().to_vec(), signers))
         });
         match outcome {
@@ -262,8 +272,9 @@ impl Peeling<'_> {
                 layer.content_algorithm = Some(enveloped.content_algorithm_name());
                 layer.key_algorithm = enveloped.key_algorithm_name(keys);
                 layer.recipients = enveloped.recipients();
-                let decrypted =
-                    enveloped.open(keys, self.context.legacy, &mut self.operations, self.rng)?;
+                let known = [self.context.known, self.context.untrusted].concat();
+                let (legacy, operations) = (self.context.legacy, &mut self.operations);
+                let decrypted = enveloped.open(keys, &known, legacy, operations, self.rng)?;
                 Ok((decrypted, enveloped.inner()))
             });
         let inner = match outcome {
@@ -299,18 +310,37 @@ impl Peeling<'_> {
     }
 }
 
+/// True when a signer changed the content or signed other bytes.
+fn any_fails(signers: &[Signer]) -> bool {
+    signers.iter().any(|signer| signer.evidence.result.is_err())
+}
+
 /// Hands the CMS object in the body of `entity` to `read`.
 fn with_object<T>(
     entity: &Entity<'_>,
     read: impl FnOnce(ContentInfo<'_>) -> Result<T, Reason>,
 ) -> Result<T, Reason> {
-    let body = entity.decoded_body().map_err(|_| Reason::Malformed)?;
+    let body = object_bytes(entity)?;
     let (der, rest) = first_to_der(&body).map_err(|error| CmsError::from(error).reason())?;
-    // A binary body ends in the line end that separates it from what follows.
-    if !rest.trim_ascii().is_empty() {
+    // A binary body ends in the line end that separates it from what follows, and some writers of
+    // BER or of whole blocks add zeros.
+    if !rest.iter().all(|b| *b == 0 || b.is_ascii_whitespace()) {
         return Err(Reason::Malformed);
     }
     read(ContentInfo::parse(&der).map_err(CmsError::reason)?)
+}
+
+/// Returns the body without its transfer encoding, be it the one in the header or base64 that no
+/// header tells of.
+fn object_bytes<'a>(entity: &Entity<'a>) -> Result<Cow<'a, [u8]>, Reason> {
+    let decoded = entity.decoded_body();
+    match decoded {
+        Ok(body) if body.first() == Some(&tag::SEQUENCE) => Ok(body),
+        decoded => match encoding::base64(entity.body()) {
+            Ok(body) if body.first() == Some(&tag::SEQUENCE) => Ok(Cow::Owned(body)),
+            _ => decoded.map_err(|_| Reason::Malformed),
+        },
+    }
 }
 
 /// Returns the layer that an object of this name counts as: signed where it says so, else

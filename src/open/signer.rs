@@ -49,8 +49,10 @@ pub(super) fn signers(signed: &Signed<'_>, content: &[u8], context: &Context<'_>
         crls: &crls,
         pool: &pool,
     };
+    // Whoever is at hand may be the signer; the signature tells.
+    let others = [context.known, context.untrusted].concat();
     signed
-        .verify(content, context.known, context.legacy)
+        .verify(content, &others, context.legacy)
         .into_iter()
         .map(|evidence| {
             let chain = evidence

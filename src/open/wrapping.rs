@@ -35,7 +35,7 @@ impl Wrapping {
         let content_type = entity.content_type();
         match content_type.kind.as_str() {
             "multipart/signed" if is_smime_signed(entity) => Self::MultipartSigned,
-            "application/pkcs7-mime" | "application/x-pkcs7-mime" => Self::Cms(
+            kind if is_object_kind(kind) => Self::Cms(
                 content_type
                     .parameter("smime-type")
                     .and_then(Label::of_type)
@@ -76,6 +76,23 @@ impl Label {
 /// True when a part may be the signature of a multipart/signed.
 pub(super) fn is_signature_part(part: &Entity<'_>) -> bool {
     let kind = part.content_type().kind.as_str();
+    // Gateways rewrite types; what the part is, its content says.
+    is_signature_kind(kind) || is_object_kind(kind) || kind == "application/octet-stream"
+}
+
+/// The second part tells where the header does not, or names another protocol than it is.
+fn is_smime_signed(entity: &Entity<'_>) -> bool {
+    let protocol = entity.content_type().parameter("protocol");
+    let stated = protocol.map(|protocol| protocol.trim().to_ascii_lowercase());
+    stated.is_some_and(|kind| is_signature_kind(&kind))
+        || entity
+            .signed_parts()
+            .is_ok_and(|(_, signature)| is_surely_signature(&signature))
+}
+
+/// True for a part that can be nothing but an S/MIME signature.
+fn is_surely_signature(part: &Entity<'_>) -> bool {
+    let kind = part.content_type().kind.as_str();
     let named = || {
         part.file_name()
             .as_deref()
@@ -85,13 +102,11 @@ pub(super) fn is_signature_part(part: &Entity<'_>) -> bool {
     is_signature_kind(kind) || (kind == "application/octet-stream" && named())
 }
 
-fn is_smime_signed(entity: &Entity<'_>) -> bool {
-    match entity.content_type().parameter("protocol") {
-        Some(protocol) => is_signature_kind(&protocol.trim().to_ascii_lowercase()),
-        None => entity
-            .signed_parts()
-            .is_ok_and(|(_, signature)| is_signature_part(&signature)),
-    }
+fn is_object_kind(kind: &str) -> bool {
+    matches!(
+        kind,
+        "application/pkcs7-mime" | "application/x-pkcs7-mime" | "application/cms"
+    )
 }
 
 fn is_signature_kind(kind: &str) -> bool {

@@ -27,6 +27,7 @@ mod key_trial;
 pub mod name;
 pub mod path;
 pub mod pem;
+mod pss;
 pub mod public_key;
 pub mod revocation;
 pub mod signature;

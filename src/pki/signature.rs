@@ -10,13 +10,14 @@
 //! RFC 8017 (RSA), RFC 4055 (PSS parameters), RFC 5758 (ECDSA), RFC 8410 and RFC 8419 (Ed25519).
 
 use aws_lc_rs::signature as aws;
-use rsa::{BoxedUint, Pkcs1v15Sign, Pss, RsaPublicKey};
+use rsa::{BoxedUint, Pkcs1v15Sign, RsaPublicKey};
 
 use crate::asn1::oid;
 use crate::asn1::reader::tag;
-use crate::asn1::{Asn1Error, Reader, Tlv, writer};
+use crate::asn1::{Asn1Error, Tlv, writer};
 use crate::model::Reason;
 use crate::model::list::Legacy;
+use crate::pki::pss;
 use crate::pki::public_key::{Curve, PublicKey};
 
 pub use crate::pki::digest::Digest;
@@ -32,7 +33,7 @@ pub struct SignatureAlgorithm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scheme {
     Pkcs1,
-    Pss { salt: usize },
+    Pss(pss::Parameters),
     Ecdsa,
     Ed25519,
 }
@@ -99,7 +100,11 @@ impl SignatureAlgorithm {
         if kind.is_oid(&oid::RSA_PSS) {
             let parameters = fields.expect(tag::SEQUENCE)?;
             fields.finish()?;
-            return pss(&parameters);
+            let parameters = pss::Parameters::parse(&parameters)?;
+            return Ok(Self {
+                scheme: Scheme::Pss(parameters),
+                digest: Some(parameters.digest),
+            });
         }
         if kind.is_oid(&oid::ED25519) {
             fields.finish()?;
@@ -131,6 +136,9 @@ impl SignatureAlgorithm {
     /// [`SignatureError::DigestDisagrees`] where the algorithm names another digest (contract S27).
     pub fn with_digest(self, digest: Digest) -> Result<Self, SignatureError> {
         match self.digest {
+            // It digests by itself; the other is that of the content alone. SHA-512 by RFC 8419
+            // section 3.1, but not every signer keeps to it.
+            _ if self.scheme == Scheme::Ed25519 => Ok(self),
             Some(own) if own != digest => Err(SignatureError::DigestDisagrees),
             _ => Ok(Self {
                 digest: Some(digest),
@@ -150,72 +158,28 @@ impl SignatureAlgorithm {
     pub fn name(&self) -> &'static str {
         match self.scheme {
             Scheme::Pkcs1 => "rsassa-pkcs1-v1_5",
-            Scheme::Pss { .. } => "rsassa-pss",
+            Scheme::Pss(_) => "rsassa-pss",
             Scheme::Ecdsa => "ecdsa",
             Scheme::Ed25519 => "ed25519",
         }
     }
 }
 
-const KNOWN: [(oid::Oid, Scheme, Option<Digest>); 11] = [
+const KNOWN: [(oid::Oid, Scheme, Option<Digest>); 13] = [
     (oid::RSA_ENCRYPTION, Scheme::Pkcs1, None),
     (oid::MD5_RSA, Scheme::Pkcs1, Some(Digest::Md5)),
     (oid::SHA1_RSA, Scheme::Pkcs1, Some(Digest::Sha1)),
+    (oid::SHA224_RSA, Scheme::Pkcs1, Some(Digest::Sha224)),
     (oid::SHA256_RSA, Scheme::Pkcs1, Some(Digest::Sha256)),
     (oid::SHA384_RSA, Scheme::Pkcs1, Some(Digest::Sha384)),
     (oid::SHA512_RSA, Scheme::Pkcs1, Some(Digest::Sha512)),
     (oid::EC_PUBLIC_KEY, Scheme::Ecdsa, None),
     (oid::ECDSA_SHA1, Scheme::Ecdsa, Some(Digest::Sha1)),
+    (oid::ECDSA_SHA224, Scheme::Ecdsa, Some(Digest::Sha224)),
     (oid::ECDSA_SHA256, Scheme::Ecdsa, Some(Digest::Sha256)),
     (oid::ECDSA_SHA384, Scheme::Ecdsa, Some(Digest::Sha384)),
     (oid::ECDSA_SHA512, Scheme::Ecdsa, Some(Digest::Sha512)),
 ];
-
-/// RSASSA-PSS-params (RFC 4055 section 3.1), strictly: MGF1 over the same digest, trailer 1.
-fn pss(parameters: &Tlv<'_>) -> Result<SignatureAlgorithm, SignatureError> {
-    let mut fields = parameters.children();
-    let digest = match fields.optional(tag::context(0))? {
-        Some(explicit) => {
-            let algorithm = Reader::only(explicit.content, tag::SEQUENCE)?;
-            Digest::from_algorithm(&algorithm)?
-        }
-        None => Digest::Sha1,
-    };
-    let mgf = match fields.optional(tag::context(1))? {
-        Some(explicit) => {
-            let mut mgf = Reader::only(explicit.content, tag::SEQUENCE)?.children();
-            if !mgf.expect(tag::OID)?.is_oid(&oid::MGF1) {
-                return Err(SignatureError::Unsupported);
-            }
-            let inner = Digest::from_algorithm(&mgf.expect(tag::SEQUENCE)?)?;
-            mgf.finish()?;
-            inner
-        }
-        None => Digest::Sha1,
-    };
-    let number = |tlv: Option<Tlv<'_>>, default: u64| match tlv {
-        Some(explicit) => Reader::only(explicit.content, tag::INTEGER)?.small_uint(),
-        None => Ok(default),
-    };
-    let salt = number(fields.optional(tag::context(2))?, 20)?;
-    let trailer = number(fields.optional(tag::context(3))?, 1)?;
-    fields.finish()?;
-    if trailer != 1 || salt > MAX_SALT {
-        return Err(SignatureError::Parameters);
-    }
-    if mgf != digest {
-        return Err(SignatureError::Unsupported);
-    }
-    Ok(SignatureAlgorithm {
-        scheme: Scheme::Pss {
-            salt: usize::try_from(salt).unwrap_or(usize::MAX),
-        },
-        digest: Some(digest),
-    })
-}
-
-/// The largest salt that fits an 8192-bit modulus.
-const MAX_SALT: u64 = 1024;
 
 /// Checks that `signature` over `message` was made with the private half of `key`.
 ///
@@ -242,8 +206,8 @@ pub fn verify(
                 pss_only: false, ..
             },
         ) => verify_pkcs1(key, digest, message, signature),
-        (Scheme::Pss { salt }, PublicKey::Rsa { .. }) => {
-            verify_pss(key, digest, salt, message, signature)
+        (Scheme::Pss(parameters), PublicKey::Rsa { .. }) => {
+            parameters.verify(&rsa_key(key)?, message, signature)
         }
         (Scheme::Ecdsa, PublicKey::Ec { curve, point }) => {
             let verifier = ecdsa(*curve, digest).ok_or(SignatureError::Unsupported)?;
@@ -319,25 +283,6 @@ fn digest_info_prefix(digest: Digest) -> Vec<u8> {
     info
 }
 
-fn verify_pss(
-    key: &PublicKey,
-    digest: Digest,
-    salt: usize,
-    message: &[u8],
-    signature: &[u8],
-) -> Result<(), SignatureError> {
-    let key = rsa_key(key)?;
-    let hashed = digest.of(message);
-    let result = match digest {
-        Digest::Sha1 => key.verify(Pss::<sha1::Sha1>::new_with_salt(salt), &hashed, signature),
-        Digest::Sha256 => key.verify(Pss::<sha2::Sha256>::new_with_salt(salt), &hashed, signature),
-        Digest::Sha384 => key.verify(Pss::<sha2::Sha384>::new_with_salt(salt), &hashed, signature),
-        Digest::Sha512 => key.verify(Pss::<sha2::Sha512>::new_with_salt(salt), &hashed, signature),
-        Digest::Md5 | Digest::Sha224 => return Err(SignatureError::Unsupported),
-    };
-    result.map_err(|_| SignatureError::Mismatch)
-}
-
 fn rsa_key(key: &PublicKey) -> Result<RsaPublicKey, SignatureError> {
     let PublicKey::Rsa {
         modulus, exponent, ..
@@ -353,6 +298,7 @@ fn rsa_key(key: &PublicKey) -> Result<RsaPublicKey, SignatureError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::asn1::Reader;
     use crate::pki::certificate::Certificate;
     use crate::pki::testing::Scratch;
 
@@ -402,6 +348,19 @@ mod tests {
                 &format!("-sha1 {pss}"),
                 "rsassa-pss",
                 Legacy::SHA1,
+            ),
+            (
+                "rsa:2048",
+                &format!("-sha256 {pss} -sigopt rsa_mgf1_md:sha1 -sigopt rsa_pss_saltlen:11"),
+                "rsassa-pss",
+                Legacy::NONE,
+            ),
+            // The encoded message is one byte shorter than the modulus.
+            (
+                "rsa:2049",
+                &format!("-sha384 {pss} -sigopt rsa_mgf1_md:sha512"),
+                "rsassa-pss",
+                Legacy::NONE,
             ),
             ("rsa-pss", "-sha256", "rsassa-pss", Legacy::NONE),
             (
@@ -507,10 +466,9 @@ mod tests {
         );
         for (parameters, error) in [
             (
-                writer::sequence(&[&sha256, &mgf(Digest::Sha1)]),
+                writer::sequence(&[&context(0, &writer::algorithm(&oid::ZLIB, &[]))]),
                 SignatureError::Unsupported,
             ),
-            (writer::sequence(&[&sha256]), SignatureError::Unsupported),
             (
                 writer::sequence(&[
                     &sha256,

@@ -61,17 +61,6 @@ fn s14_oaep_is_opened_with_every_digest() {
 }
 
 #[test]
-fn s14_oaep_with_a_label_is_refused_before_the_key_is_used() {
-    let sealed = lab().encrypt(
-        "",
-        "-aes-256-cbc -recip list.pem -keyopt rsa_padding_mode:oaep -keyopt rsa_oaep_label:6c69",
-        TEXT,
-    );
-    let report = World::of(&["list"]).report(&mail("alice@example.org", &sealed));
-    assert_eq!(report["layers"][0]["reason"], "bad-parameters", "{report}");
-}
-
-#[test]
 fn elliptic_curve_recipients_are_opened() {
     for name in ["erin", "fred", "gina"] {
         for options in [

@@ -34,6 +34,8 @@ const PEOPLE: &[(&str, &str, &str)] = &[
     ("erin", "P-256", BOTH_EC),
     ("fred", "P-384", BOTH_EC),
     ("gina", "P-521", BOTH_EC),
+    ("static-p256", "P-256", BOTH_EC),
+    ("static-p384", "P-384", BOTH_EC),
     ("sam-sign", "rsa:2048", "keyUsage=critical,digitalSignature"),
     ("sam-enc", "rsa:2048", "keyUsage=critical,keyEncipherment"),
 ];

@@ -18,4 +18,5 @@ mod gnupg;
 mod hostile;
 mod lab;
 mod nested;
+mod recipients;
 mod signed;

@@ -213,6 +213,7 @@ fn opens(pair: &KeyPair) -> Result<(), String> {
     let opened = sealed
         .open(
             std::slice::from_ref(pair),
+            &[],
             Legacy::NONE,
             &mut PrivateOperations::default(),
             rng,

@@ -16,11 +16,12 @@ use crate::asn1::reader::tag;
 use crate::asn1::{Tlv, oid};
 use crate::cms::algorithms::{SIGNATURE_NAMES, dotted};
 use crate::cms::attributes::{Attributes, is_set_of_attributes};
+use crate::cms::certificate_id::CertificateId;
 use crate::cms::content_info::ContentKind;
-use crate::cms::recipient::CertificateId;
 use crate::model::Reason;
 use crate::model::list::Legacy;
-use crate::pki::certificate::Certificate;
+use crate::pki::certificate::{Certificate, CertificateError};
+use crate::pki::public_key::KeyProblem;
 use crate::pki::signature::{Digest, SignatureAlgorithm, SignatureError, verify};
 use crate::pki::time as asn1_time;
 
@@ -236,9 +237,10 @@ fn check(
     certificate: &Certificate,
     legacy: Legacy,
 ) -> Result<(), Reason> {
-    let key = certificate
-        .public_key()
-        .map_err(|_| Reason::CertificateMalformed)?;
+    let key = certificate.public_key().map_err(|error| match error {
+        CertificateError::Key(KeyProblem::Unsupported) => Reason::UnsupportedAlgorithm,
+        _ => Reason::CertificateMalformed,
+    })?;
     let holds = |message: &[u8]| {
         verify(&key, &covered.algorithm, message, signer.signature, legacy)
             .map_err(SignatureError::reason)

@@ -1,0 +1,179 @@
+//! Reads KeyAgreeRecipientInfo and unwraps with a key that both sides agree on.
+//!
+//! # Invariants
+//!
+//! * The peer's point is checked against the curve of our own key; parameters that a sender states
+//!   for it are not looked at (contract S47).
+//!
+//! # See also
+//!
+//! RFC 5652 section 6.2.2, RFC 5753 section 3.1, RFC 8418, RFC 3394 (AES key wrap).
+
+use aes_kw::{AesKw, KeyInit};
+use zeroize::Zeroizing;
+
+use super::CmsError;
+use super::algorithms::AlgorithmId;
+use super::certificate_id::CertificateId;
+use super::kdf::Kdf;
+use crate::asn1::reader::tag;
+use crate::asn1::{Reader, Tlv, oid, writer};
+use crate::model::Reason;
+use crate::pki::certificate::Certificate;
+use crate::pki::key::KeyPair;
+
+/// KeyAgreeRecipientInfo, cut to one RecipientEncryptedKey.
+pub struct Agreement<'a> {
+    id: CertificateId<'a>,
+    originator: Originator<'a>,
+    ukm: Option<&'a [u8]>,
+    algorithm: AlgorithmId<'a>,
+    encrypted_key: &'a [u8],
+}
+
+/// Whose key the sender agrees with.
+#[derive(Clone, Copy)]
+enum Originator<'a> {
+    /// The key of a certificate: the sender's static key.
+    Certificate(CertificateId<'a>),
+    /// This public key, made for the message.
+    Key(&'a [u8]),
+}
+
+/// Reads the content of `[1] KeyAgreeRecipientInfo`.
+///
+/// # Errors
+///
+/// [`CmsError::Asn1`] when it is another structure.
+pub fn each<'a>(tlv: &Tlv<'a>) -> Result<Vec<Agreement<'a>>, CmsError> {
+    let mut parts = tlv.children();
+    parts.expect(tag::INTEGER)?;
+    let originator = Originator::parse(&parts.expect(tag::context(0))?)?;
+    let ukm = match parts.optional(tag::context(1))? {
+        Some(explicit) => Some(Reader::only(explicit.content, tag::OCTET_STRING)?.content),
+        None => None,
+    };
+    let algorithm = AlgorithmId::parse(&parts.read()?)?;
+    let mut keys = parts.expect(tag::SEQUENCE)?.children();
+    parts.finish()?;
+    let mut found = Vec::new();
+    while !keys.is_empty() {
+        let mut key = keys.expect(tag::SEQUENCE)?.children();
+        let id = key.read()?;
+        let id = if id.tag == tag::context(0) {
+            // RecipientKeyIdentifier: the identifier, then optional parts that say nothing to us.
+            CertificateId::KeyId(id.children().expect(tag::OCTET_STRING)?.content)
+        } else {
+            CertificateId::issuer_and_serial(&Reader::only(id.raw, tag::SEQUENCE)?)?
+        };
+        let encrypted_key = key.expect(tag::OCTET_STRING)?.content;
+        found.push(Agreement {
+            id,
+            originator,
+            ukm,
+            algorithm,
+            encrypted_key,
+        });
+    }
+    Ok(found)
+}
+
+impl<'a> Originator<'a> {
+    /// Reads the choice of OriginatorIdentifierOrKey.
+    fn parse(explicit: &Tlv<'a>) -> Result<Self, CmsError> {
+        let mut choice = explicit.children();
+        let Some(key) = choice.optional(tag::context(1))? else {
+            return Ok(Self::Certificate(CertificateId::parse(&choice.read()?)?));
+        };
+        let mut parts = key.children();
+        parts.expect(tag::SEQUENCE)?;
+        Ok(Self::Key(parts.expect(tag::BIT_STRING)?.bit_octets()?))
+    }
+
+    /// Returns the public point; of a static key only where its certificate is at hand.
+    fn point(&self, certificates: &[Certificate]) -> Option<Vec<u8>> {
+        match self {
+            Self::Key(point) => Some(point.to_vec()),
+            Self::Certificate(id) => {
+                let named = certificates.iter().find(|c| id.names(c))?;
+                Some(named.public_key().ok()?.octets())
+            }
+        }
+    }
+}
+
+impl<'a> Agreement<'a> {
+    /// Returns how the recipient's certificate is named.
+    #[must_use]
+    pub fn id(&self) -> &CertificateId<'a> {
+        &self.id
+    }
+
+    /// Returns the content key that the private key of `pair` unwraps, or nothing; `certificates`
+    /// are those a static key of the sender may be in.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::UnsupportedAlgorithm`] or [`Reason::BadParameters`], from public data alone and
+    /// before the private key is used.
+    pub fn unwrap(
+        &self,
+        pair: &KeyPair,
+        certificates: &[Certificate],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Reason> {
+        let kdf = Kdf::of(&self.algorithm.oid).ok_or(Reason::UnsupportedAlgorithm)?;
+        let wrap = self.algorithm.parameters.ok_or(Reason::BadParameters)?;
+        let wrap = AlgorithmId::parse(&wrap).map_err(|_| Reason::BadParameters)?;
+        let length = [
+            (oid::AES128_WRAP, 16),
+            (oid::AES192_WRAP, 24),
+            (oid::AES256_WRAP, 32),
+        ]
+        .into_iter()
+        .find(|(known, _)| wrap.is(known))
+        .map(|(_, length)| length)
+        .ok_or(Reason::UnsupportedAlgorithm)?;
+        if !wrap.is_bare() {
+            return Err(Reason::BadParameters);
+        }
+        let point = self.originator.point(certificates);
+        let point = point.ok_or(Reason::UnsupportedAlgorithm)?;
+        let Some(secret) = pair.key.agree(&point) else {
+            return Ok(None);
+        };
+        // The name of the key wrap enters the derivation. Senders disagree whether it bears NULL
+        // there (RFC 5753 section 7.2 against RFC 3565 section 2.3.2), whatever they send.
+        let oid = wrap.oid.raw;
+        let other = match wrap.parameters {
+            Some(_) => writer::sequence(&[oid]),
+            None => writer::sequence(&[oid, &writer::null()]),
+        };
+        Ok([wrap.whole.raw, &other].into_iter().find_map(|name| {
+            let key = kdf.derive(&secret, name, self.ukm, length);
+            aes_unwrap(&key, self.encrypted_key)
+        }))
+    }
+}
+
+fn aes_unwrap(key: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let mut out = Zeroizing::new(vec![0; wrapped.len()]);
+    let length = match key.len() {
+        16 => unwrap_with::<aes::Aes128>(key, wrapped, &mut out),
+        24 => unwrap_with::<aes::Aes192>(key, wrapped, &mut out),
+        _ => unwrap_with::<aes::Aes256>(key, wrapped, &mut out),
+    }?;
+    out.truncate(length);
+    Some(out)
+}
+
+fn unwrap_with<C>(key: &[u8], wrapped: &[u8], out: &mut [u8]) -> Option<usize>
+where
+    C: KeyInit + aes::cipher::BlockCipherDecrypt<BlockSize = aes::cipher::consts::U16>,
+{
+    // One semiblock is no key; the crate would take it.
+    if wrapped.len() < 24 {
+        return None;
+    }
+    let unwrapping = AesKw::<C>::new_from_slice(key).ok()?;
+    unwrapping.unwrap_key(wrapped, out).ok().map(<[u8]>::len)
+}

@@ -1,0 +1,160 @@
+"""Makes encrypted mail that no installed toolkit writes: python3 envelope.py KEY=VALUE... <entity
+
+to=NAME           recipient: NAME.pem
+from=NAME         static key agreement with NAME.key, else an ephemeral key
+originator=key|issuer|ski|bag    how the static key is named; bag encloses the certificate too
+rid=issuer|ski|KEYID    how the recipient is named; KEYID in hex
+kdf=x963|hkdf     md=sha1..sha512    wrap=128|192|256    null=yes: NULL parameters in the key wrap
+ukm=TEXT          attrs=yes: authenticated attributes
+cipher=aes-256-cbc|aes-256-gcm|aes-256-ccm|chacha20-poly1305    tag=16
+label=TEXT        RSA-OAEP with this label, md for the label and mgf for MGF1
+"""
+import base64, os, struct, sys
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, keywrap, padding as blocks, serialization as s
+from cryptography.hazmat.primitives.asymmetric import ec, padding, x25519
+from cryptography.hazmat.primitives.ciphers import Cipher, aead, algorithms, modes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.x963kdf import X963KDF
+
+want = dict(word.split("=", 1) for word in sys.argv[1:])
+text = sys.stdin.buffer.read()
+SHA = {"sha1": hashes.SHA1, "sha224": hashes.SHA224, "sha256": hashes.SHA256, "sha384": hashes.SHA384, "sha512": hashes.SHA512}
+SHA_OID = {"sha1": "1.3.14.3.2.26", "sha224": "2.16.840.1.101.3.4.2.4", "sha256": "2.16.840.1.101.3.4.2.1",
+           "sha384": "2.16.840.1.101.3.4.2.2", "sha512": "2.16.840.1.101.3.4.2.3"}
+
+
+def tlv(tag, *parts):
+    body = b"".join(parts)
+    n = len(body)
+    digits = n.to_bytes((n.bit_length() + 7) // 8, "big")
+    return bytes([tag]) + (bytes([n]) if n < 128 else bytes([128 + len(digits)]) + digits) + body
+
+
+def oid(text):
+    first, second, *rest = map(int, text.split("."))
+    out = bytes([first * 40 + second])
+    for arc in rest:
+        digits = [arc & 127]
+        while arc := arc >> 7:
+            digits.insert(0, 128 | arc & 127)
+        out += bytes(digits)
+    return tlv(6, out)
+
+
+def certificate(name):
+    return x509.load_pem_x509_certificate(open(name + ".pem", "rb").read())
+
+
+def issuer_and_serial(cert):
+    number = cert.serial_number
+    return tlv(48, cert.issuer.public_bytes(), tlv(2, number.to_bytes(number.bit_length() // 8 + 1, "big")))
+
+
+def ski(cert):
+    return cert.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+
+
+def named(cert, how):
+    if how == "issuer":
+        return None
+    return ski(cert) if how == "ski" else bytes.fromhex(how)
+
+
+def agreed(cek):
+    """KeyAgreeRecipientInfo"""
+    public = cert.public_key()
+    raw = isinstance(public, x25519.X25519PublicKey)
+    if "from" in want:
+        own = s.load_pem_private_key(open(want["from"] + ".key", "rb").read(), None)
+    else:
+        own = x25519.X25519PrivateKey.generate() if raw else ec.generate_private_key(public.curve)
+    secret = own.exchange(public) if raw else own.exchange(ec.ECDH(), public)
+    point = own.public_key().public_bytes(*((s.Encoding.Raw, s.PublicFormat.Raw) if raw
+        else (s.Encoding.X962, s.PublicFormat.UncompressedPoint)))
+    kind = want.get("originator", "key")
+    if kind == "key":
+        algorithm = tlv(48, oid("1.3.101.110" if raw else "1.2.840.10045.2.1"))
+        originator = tlv(0xa1, algorithm, tlv(3, b"\0" + point))
+    elif kind == "ski":
+        originator = tlv(0x80, ski(certificate(want["from"])))
+    else:
+        originator = issuer_and_serial(certificate(want["from"]))
+    size = int(want.get("wrap", "256"))
+    wrap = tlv(48, oid({128: "2.16.840.1.101.3.4.1.5", 192: "2.16.840.1.101.3.4.1.25", 256: "2.16.840.1.101.3.4.1.45"}[size]),
+        b"\5\0" if want.get("null") else b"")
+    ukm = want.get("ukm", "").encode()
+    info = tlv(48, wrap, tlv(0xa0, tlv(4, ukm)) if ukm else b"", tlv(0xa2, tlv(4, struct.pack(">I", size))))
+    md = want.get("md", "sha256")
+    if want.get("kdf") == "hkdf":
+        scheme = "1.2.840.113549.1.9.16.3." + {"sha256": "19", "sha384": "20", "sha512": "21"}[md]
+        kek = HKDF(SHA[md](), size // 8, ukm or None, info).derive(secret)
+    else:
+        scheme = "1.3.133.16.840.63.0.2" if md == "sha1" else "1.3.132.1.11." + {"sha224": "0", "sha256": "1", "sha384": "2", "sha512": "3"}[md]
+        kek = X963KDF(SHA[md](), size // 8, info).derive(secret)
+    key_id = named(cert, want.get("rid", "issuer"))
+    rid = issuer_and_serial(cert) if key_id is None else tlv(0xa0, tlv(4, key_id))
+    return tlv(0xa1, tlv(2, b"\3"), tlv(0xa0, originator), tlv(0xa1, tlv(4, ukm)) if ukm else b"",
+        tlv(48, oid(scheme), wrap), tlv(48, tlv(48, rid, tlv(4, keywrap.aes_key_wrap(kek, cek)))))
+
+
+def transported(cek):
+    """KeyTransRecipientInfo"""
+    key_id = named(cert, want.get("rid", "issuer"))
+    rid = issuer_and_serial(cert) if key_id is None else tlv(0x80, key_id)
+    if "label" in want:
+        md, mgf, label = want.get("md", "sha1"), want.get("mgf", "sha1"), want["label"].encode()
+        how = padding.OAEP(padding.MGF1(SHA[mgf]()), SHA[md](), label or None)
+        digest = lambda name: tlv(48, oid(SHA_OID[name]), b"\5\0")
+        algorithm = tlv(48, oid("1.2.840.113549.1.1.7"), tlv(48, tlv(0xa0, digest(md)),
+            tlv(0xa1, tlv(48, oid("1.2.840.113549.1.1.8"), digest(mgf))),
+            tlv(0xa2, tlv(48, oid("1.2.840.113549.1.1.9"), tlv(4, label))) if label else b""))
+    else:
+        how = padding.PKCS1v15()
+        algorithm = tlv(48, oid("1.2.840.113549.1.1.1"), b"\5\0")
+    return tlv(48, tlv(2, b"\0" if key_id is None else b"\2"), rid, algorithm, tlv(4, cert.public_key().encrypt(cek, how)))
+
+
+def sealed(cek):
+    """AlgorithmIdentifier, ciphertext, authenticated attributes, tag; the last is none for CBC"""
+    cipher = want.get("cipher", "aes-256-cbc")
+    attrs = b""
+    if want.get("attrs"):
+        kind = tlv(48, oid("1.2.840.113549.1.9.3"), tlv(49, oid("1.2.840.113549.1.7.1")))
+        time = tlv(48, oid("1.2.840.113549.1.9.5"), tlv(49, tlv(23, b"261120100000Z")))
+        attrs = kind + time
+    aad = tlv(49, attrs) if attrs else None
+    if cipher.endswith("cbc"):
+        iv = os.urandom(16)
+        pad = blocks.PKCS7(128).padder()
+        aes = Cipher(algorithms.AES(cek), modes.CBC(iv)).encryptor()
+        number = {"128": "2", "192": "22", "256": "42"}[cipher[4:7]]
+        algorithm = tlv(48, oid("2.16.840.1.101.3.4.1." + number), tlv(4, iv))
+        return algorithm, aes.update(pad.update(text) + pad.finalize()) + aes.finalize(), b"", None
+    size = int(want.get("tag", "16"))
+    nonce = os.urandom(12)
+    if cipher.startswith("chacha20"):
+        both = aead.ChaCha20Poly1305(cek).encrypt(nonce, text, aad)
+        algorithm = tlv(48, oid("1.2.840.113549.1.9.16.3.18"), tlv(4, nonce))
+    else:
+        both = (aead.AESGCM(cek) if cipher.endswith("gcm") else aead.AESCCM(cek, size)).encrypt(nonce, text, aad)
+        number = {"128": 6, "192": 26, "256": 46}[cipher[4:7]] + cipher.endswith("ccm")
+        algorithm = tlv(48, oid(f"2.16.840.1.101.3.4.1.{number}"), tlv(48, tlv(4, nonce), tlv(2, bytes([size]))))
+    return algorithm, both[:-size], attrs, both[-size:]
+
+
+cert = certificate(want["to"])
+cipher = want.get("cipher", "aes-256-cbc")
+cek = os.urandom(int(cipher[4:7]) // 8 if cipher.startswith("aes") else 32)
+info = transported(cek) if hasattr(cert.public_key(), "encrypt") else agreed(cek)
+algorithm, ciphertext, attrs, mac = sealed(cek)
+bag = b""
+if want.get("originator") == "bag":
+    bag = tlv(0xa0, tlv(0xa0, certificate(want["from"]).public_bytes(s.Encoding.DER)))
+content = tlv(48, oid("1.2.840.113549.1.7.1"), algorithm, tlv(0x80, ciphertext))
+kind = "1.2.840.113549.1.7.3" if mac is None else "1.2.840.113549.1.9.16.1.23"
+version = b"\2" if mac is None else b"\0"
+tail = b"" if mac is None else (tlv(0xa1, attrs) if attrs else b"") + tlv(4, mac)
+cms = tlv(48, oid(kind), tlv(0xa0, tlv(48, tlv(2, version), bag, tlv(49, info), content, tail)))
+sys.stdout.buffer.write(b"Content-Type: application/pkcs7-mime; name=smime.p7m\r\n"
+    b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(cms))

@@ -8,11 +8,14 @@
 //!
 //! # See also
 //!
-//! RFC 3565 (AES-CBC), RFC 5084 (AES-GCM), RFC 8103 (ChaCha20-Poly1305), RFC 3370 (Triple DES).
+//! RFC 3565 (AES-CBC), RFC 5084 (AES-CCM, AES-GCM), RFC 8103 (ChaCha20-Poly1305), RFC 3370 (Triple DES).
 
 use aes::cipher::block_padding::Pkcs7;
 use aes::cipher::{BlockModeDecrypt, InnerIvInit, KeyIvInit};
 use aws_lc_rs::aead;
+use ccm::aead::AeadInOut as _;
+use ccm::consts::{U12, U16};
+use ccm::{Ccm, KeyInit as _};
 use der::asn1::ObjectIdentifier;
 use zeroize::Zeroizing;
 
@@ -95,6 +98,9 @@ pub const CONTENT_NAMES: &[(Oid, &str)] = &[
     (oid::AES128_GCM, "aes-128-gcm"),
     (oid::AES192_GCM, "aes-192-gcm"),
     (oid::AES256_GCM, "aes-256-gcm"),
+    (oid::AES128_CCM, "aes-128-ccm"),
+    (oid::AES192_CCM, "aes-192-ccm"),
+    (oid::AES256_CCM, "aes-256-ccm"),
     (oid::CHACHA20_POLY1305, "chacha20-poly1305"),
     (oid::DES_EDE3_CBC, "des-ede3-cbc"),
     (oid::DES_CBC, "des-cbc"),
@@ -136,6 +142,9 @@ enum Cipher {
     Aes192Cbc,
     Aes256Cbc,
     Aead(&'static aead::Algorithm),
+    Aes128Ccm,
+    Aes192Ccm,
+    Aes256Ccm,
     Camellia128Cbc,
     Camellia192Cbc,
     Camellia256Cbc,
@@ -158,12 +167,12 @@ impl<'a> ContentAlgorithm<'a> {
         let mut cipher = Cipher::of(id, legacy)?;
         // GCM under EnvelopedData has no place for its tag; CBC under AuthEnvelopedData would pass
         // for authenticated.
-        if authenticated != matches!(cipher, Cipher::Aead(_)) {
+        if authenticated != cipher.is_authenticated() {
             return Err(Reason::UnsupportedAlgorithm);
         }
         let parameters = id.parameters.ok_or(Reason::BadParameters)?;
         let iv = match parameters.tag {
-            tag::SEQUENCE if authenticated => gcm_nonce(&parameters),
+            tag::SEQUENCE if authenticated => aead_nonce(&parameters),
             tag::SEQUENCE if matches!(cipher, Cipher::Rc2(_)) => {
                 let (bits, iv) = rc2_parameters(&parameters).ok_or(Reason::BadParameters)?;
                 cipher = Cipher::Rc2(bits);
@@ -175,8 +184,8 @@ impl<'a> ContentAlgorithm<'a> {
         let iv = iv
             .filter(|iv| iv.len() == cipher.iv_len())
             .ok_or(Reason::BadParameters)?;
-        let gcm = !id.is(&oid::CHACHA20_POLY1305);
-        if authenticated && gcm != (parameters.tag == tag::SEQUENCE) {
+        let bare = id.is(&oid::CHACHA20_POLY1305);
+        if authenticated && bare == (parameters.tag == tag::SEQUENCE) {
             return Err(Reason::BadParameters);
         }
         Ok(Self { cipher, iv })
@@ -186,9 +195,11 @@ impl<'a> ContentAlgorithm<'a> {
     #[must_use]
     pub fn key_len(&self) -> usize {
         match self.cipher {
-            Cipher::Aes128Cbc | Cipher::Camellia128Cbc => 16,
-            Cipher::Aes192Cbc | Cipher::Camellia192Cbc | Cipher::TripleDes => 24,
-            Cipher::Aes256Cbc | Cipher::Camellia256Cbc => 32,
+            Cipher::Aes128Cbc | Cipher::Aes128Ccm | Cipher::Camellia128Cbc => 16,
+            Cipher::Aes192Cbc | Cipher::Aes192Ccm | Cipher::Camellia192Cbc | Cipher::TripleDes => {
+                24
+            }
+            Cipher::Aes256Cbc | Cipher::Aes256Ccm | Cipher::Camellia256Cbc => 32,
             Cipher::Des => 8,
             Cipher::Rc2(bits) => bits / 8,
             Cipher::Aead(algorithm) => algorithm.key_len(),
@@ -198,7 +209,7 @@ impl<'a> ContentAlgorithm<'a> {
     /// True for an algorithm that carries an authentication tag.
     #[must_use]
     pub fn is_authenticated(&self) -> bool {
-        matches!(self.cipher, Cipher::Aead(_))
+        self.cipher.is_authenticated()
     }
 
     /// Returns the plaintext, or nothing when key, ciphertext, tag or `aad` do not fit.
@@ -222,6 +233,9 @@ impl<'a> ContentAlgorithm<'a> {
             Cipher::Des => cbc::<des::Des>(key, self.iv, &mut text),
             Cipher::TripleDes => cbc::<des::TdesEde3>(key, self.iv, &mut text),
             Cipher::Aead(algorithm) => open(algorithm, key, self.iv, aad, tag, &mut text),
+            Cipher::Aes128Ccm => ccm::<aes::Aes128>(key, self.iv, aad, tag, &mut text),
+            Cipher::Aes192Ccm => ccm::<aes::Aes192>(key, self.iv, aad, tag, &mut text),
+            Cipher::Aes256Ccm => ccm::<aes::Aes256>(key, self.iv, aad, tag, &mut text),
         }?;
         text.truncate(length);
         Some(text)
@@ -237,6 +251,9 @@ impl Cipher {
             (oid::AES128_GCM, Self::Aead(&aead::AES_128_GCM)),
             (oid::AES192_GCM, Self::Aead(&aead::AES_192_GCM)),
             (oid::AES256_GCM, Self::Aead(&aead::AES_256_GCM)),
+            (oid::AES128_CCM, Self::Aes128Ccm),
+            (oid::AES192_CCM, Self::Aes192Ccm),
+            (oid::AES256_CCM, Self::Aes256Ccm),
             (oid::CHACHA20_POLY1305, Self::Aead(&aead::CHACHA20_POLY1305)),
         ];
         if let Some((_, cipher)) = modern.into_iter().find(|(known, _)| id.is(known)) {
@@ -258,17 +275,24 @@ impl Cipher {
         }
     }
 
+    fn is_authenticated(self) -> bool {
+        matches!(
+            self,
+            Self::Aead(_) | Self::Aes128Ccm | Self::Aes192Ccm | Self::Aes256Ccm
+        )
+    }
+
     fn iv_len(self) -> usize {
         match self {
             Self::Des | Self::Rc2(_) | Self::TripleDes => 8,
-            Self::Aead(_) => NONCE_LEN,
+            _ if self.is_authenticated() => NONCE_LEN,
             _ => 16,
         }
     }
 }
 
-/// Returns the nonce of GCMParameters whose tag length is 16 (contract S15).
-fn gcm_nonce<'a>(parameters: &Tlv<'a>) -> Option<&'a [u8]> {
+/// Returns the nonce of GCMParameters or CCMParameters whose tag length is 16 (contract S15).
+fn aead_nonce<'a>(parameters: &Tlv<'a>) -> Option<&'a [u8]> {
     let mut parts = parameters.children();
     let nonce = parts.expect(tag::OCTET_STRING).ok()?;
     // An absent length means 12 by default, which is too short here.
@@ -323,6 +347,18 @@ fn open(
     key.open_in_place_separate_tag(nonce, aead::Aad::from(aad), tag, text)
         .ok()
         .map(|plain| plain.len())
+}
+
+fn ccm<C>(key: &[u8], nonce: &[u8], aad: &[u8], tag: &[u8], text: &mut [u8]) -> Option<usize>
+where
+    C: aes::cipher::BlockCipherEncrypt
+        + aes::cipher::BlockSizeUser<BlockSize = U16>
+        + aes::cipher::KeyInit,
+{
+    let cipher = Ccm::<C, U16, U12>::new_from_slice(key).ok()?;
+    let (nonce, tag) = (nonce.try_into().ok()?, tag.try_into().ok()?);
+    let opened = cipher.decrypt_inout_detached(nonce, aad, (&mut *text).into(), tag);
+    opened.ok().map(|()| text.len())
 }
 
 /// Length of an authentication tag in bytes (contract S15).

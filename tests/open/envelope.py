@@ -138,6 +138,8 @@ def sealed(cek):
         algorithm = tlv(48, oid("1.2.840.113549.1.9.16.3.18"), tlv(4, nonce))
     else:
         both = (aead.AESGCM(cek) if cipher.endswith("gcm") else aead.AESCCM(cek, size)).encrypt(nonce, text, aad)
+        if cipher.endswith("gcm"):
+            both = both[: len(both) - 16 + size]
         number = {"128": 6, "192": 26, "256": 46}[cipher[4:7]] + cipher.endswith("ccm")
         algorithm = tlv(48, oid(f"2.16.840.1.101.3.4.1.{number}"), tlv(48, tlv(4, nonce), tlv(2, bytes([size]))))
     return algorithm, both[:-size], attrs, both[-size:]

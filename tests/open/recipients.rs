@@ -147,17 +147,31 @@ fn identifiers_that_senders_encode_in_their_own_way_are_recognised() {
 }
 
 #[test]
-fn authenticated_ciphers_are_opened_and_changes_are_found() {
+fn s15_authenticated_ciphers_are_opened_and_short_tags_and_changes_are_not() {
     let world = World::of(&["list"]);
-    for cipher in ["chacha20-poly1305", "aes-128-gcm", "aes-256-gcm"] {
+    for cipher in [
+        "chacha20-poly1305",
+        "aes-128-gcm",
+        "aes-256-gcm",
+        "aes-128-ccm",
+        "aes-192-ccm",
+        "aes-256-ccm",
+    ] {
         for attrs in ["", "attrs=yes"] {
             let words = format!("to=list cipher={cipher} {attrs}");
             assert_opened(&world, &words);
             let report = world.report(&envelope(&words));
             assert_eq!(report["layers"][0]["content_algorithm"], cipher);
             assert_eq!(report["layers"][0]["kind"], "auth-enveloped");
+            // Inside the tag, which stands last.
+            let mut changed = envelope(&words);
+            let at = changed.len() - 10;
+            changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+            assert_eq!(world.open(&changed).decrypted(), Some(false), "{words}");
         }
     }
-    let short = world.open(&envelope("to=list cipher=aes-256-gcm tag=12"));
-    assert_eq!(reason(&short), Some(Reason::BadParameters));
+    for cipher in ["aes-256-gcm", "aes-256-ccm"] {
+        let short = world.open(&envelope(&format!("to=list cipher={cipher} tag=12")));
+        assert_eq!(reason(&short), Some(Reason::BadParameters), "{cipher}");
+    }
 }

@@ -1,0 +1,265 @@
+// BouncyCastle as a mailer, for tests: java Bouncy JOBS
+//
+// Each line of JOBS is one job of space-separated words: what to do, then KEY=VALUE.
+//   sign    in= out= cert= key= [algorithm=SHA256withRSA] [form=detached|opaque] [ski=yes] [cosigner=CERT,KEY]
+//   encrypt in= out= to= [cipher=AES256_CBC] [transport=v15|oaep|oaep256] [agreement=SHA256KDF] [ski=yes] [ber=yes]
+//   password in= out= | kek in= out= | compress in= out=
+//   open    in= out= cert= key=        verify in= out= cert=
+// `in` is an entity, `out` becomes an entity too; for open and verify `in` is DER, and `out` what is inside;
+// verify of a detached signature has content= as well.
+
+import java.io.*;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.*;
+import java.security.*;
+import java.security.cert.X509Certificate;
+import java.util.*;
+import org.bouncycastle.asn1.*;
+import org.bouncycastle.asn1.nist.NISTObjectIdentifiers;
+import org.bouncycastle.asn1.pkcs.*;
+import org.bouncycastle.asn1.x509.AlgorithmIdentifier;
+import org.bouncycastle.cert.X509CertificateHolder;
+import org.bouncycastle.cert.jcajce.*;
+import org.bouncycastle.cms.*;
+import org.bouncycastle.cms.jcajce.*;
+import org.bouncycastle.jce.provider.BouncyCastleProvider;
+import org.bouncycastle.openssl.*;
+import org.bouncycastle.openssl.jcajce.JcaPEMKeyConverter;
+import org.bouncycastle.operator.*;
+import org.bouncycastle.operator.jcajce.*;
+import org.bouncycastle.util.Store;
+
+public class Bouncy {
+    static Map<String, String> job;
+
+    public static void main(String[] arguments) throws Exception {
+        Security.addProvider(new BouncyCastleProvider());
+        for (String line : Files.readAllLines(Path.of(arguments[0]))) {
+            job = new HashMap<>();
+            String[] words = line.trim().split(" +");
+            for (int i = 1; i < words.length; i++) {
+                String[] pair = words[i].split("=", 2);
+                job.put(pair[0], pair[1]);
+            }
+            try {
+                run(words[0]);
+            } catch (Exception error) {
+                throw new Exception(line, error);
+            }
+        }
+    }
+
+    static void run(String what) throws Exception {
+        switch (what) {
+            case "sign": sign(); break;
+            case "encrypt": case "password": case "kek": encrypt(what); break;
+            case "compress": compress(); break;
+            case "open": open(); break;
+            case "verify": verify(); break;
+            default: throw new Exception("unknown job");
+        }
+    }
+
+    static String word(String name, String otherwise) { return job.getOrDefault(name, otherwise); }
+
+    static byte[] input() throws Exception { return Files.readAllBytes(Path.of(job.get("in"))); }
+
+    static X509CertificateHolder certificate(String file) throws Exception {
+        try (PEMParser parser = new PEMParser(new FileReader(file))) {
+            return (X509CertificateHolder) parser.readObject();
+        }
+    }
+
+    static PrivateKey key(String file) throws Exception {
+        try (PEMParser parser = new PEMParser(new FileReader(file))) {
+            return new JcaPEMKeyConverter().setProvider("BC").getPrivateKey((PrivateKeyInfo) parser.readObject());
+        }
+    }
+
+    static X509Certificate java(X509CertificateHolder holder) throws Exception {
+        return new JcaX509CertificateConverter().setProvider("BC").getCertificate(holder);
+    }
+
+    static byte[] skiOf(X509CertificateHolder holder) throws Exception {
+        return new JcaX509ExtensionUtils().createSubjectKeyIdentifier(holder.getSubjectPublicKeyInfo()).getKeyIdentifier();
+    }
+
+    static String base64(byte[] der) {
+        return Base64.getMimeEncoder().encodeToString(der) + "\r\n";
+    }
+
+    static void write(String kind, byte[] der) throws Exception {
+        String entity = "Content-Type: application/pkcs7-mime; name=\"smime.p7m\"; smime-type=" + kind + "\r\n"
+            + "Content-Transfer-Encoding: base64\r\n\r\n" + base64(der);
+        Files.write(Path.of(job.get("out")), entity.getBytes(StandardCharsets.US_ASCII));
+    }
+
+    static void add(CMSSignedDataGenerator generator, String certificate, String key) throws Exception {
+        X509CertificateHolder holder = certificate(certificate);
+        String algorithm = word("algorithm", "SHA256withRSA");
+        JcaContentSignerBuilder builder;
+        if (algorithm.startsWith("PSS:")) {
+            String[] words = algorithm.split(":");
+            builder = new JcaContentSignerBuilder("RSASSA-PSS", new java.security.spec.PSSParameterSpec(words[1], "MGF1",
+                new java.security.spec.MGF1ParameterSpec(words[2]), Integer.parseInt(words[3]), 1));
+        } else {
+            builder = new JcaContentSignerBuilder(algorithm);
+        }
+        ContentSigner signer = builder.setProvider("BC").build(key(key));
+        JcaSignerInfoGeneratorBuilder info = new JcaSignerInfoGeneratorBuilder(
+            new JcaDigestCalculatorProviderBuilder().setProvider("BC").build());
+        generator.addSignerInfoGenerator(job.containsKey("ski") ? info.build(signer, skiOf(holder)) : info.build(signer, java(holder)));
+        generator.addCertificates(new JcaCertStore(List.of(java(holder))));
+    }
+
+    static void sign() throws Exception {
+        CMSSignedDataGenerator generator = new CMSSignedDataGenerator();
+        add(generator, job.get("cert"), job.get("key"));
+        if (job.containsKey("cosigner")) {
+            String[] files = job.get("cosigner").split(",");
+            add(generator, files[0], files[1]);
+        }
+        byte[] entity = input();
+        boolean opaque = word("form", "detached").equals("opaque");
+        byte[] der = generator.generate(new CMSProcessableByteArray(entity), opaque).getEncoded();
+        if (opaque) {
+            write("signed-data", der);
+            return;
+        }
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        out.write(("Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; micalg=sha-256;\r\n"
+            + "\tboundary=\"----=_Part_0_1234.5678\"\r\n\r\n------=_Part_0_1234.5678\r\n").getBytes());
+        out.write(entity);
+        out.write(("\r\n------=_Part_0_1234.5678\r\nContent-Type: application/pkcs7-signature; name=smime.p7s; smime-type=signed-data\r\n"
+            + "Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"smime.p7s\"\r\n"
+            + "Content-Description: S/MIME Cryptographic Signature\r\n\r\n" + base64(der) + "------=_Part_0_1234.5678--\r\n").getBytes());
+        Files.write(Path.of(job.get("out")), out.toByteArray());
+    }
+
+    static RecipientInfoGenerator recipient() throws Exception {
+        X509CertificateHolder holder = certificate(job.get("to"));
+        X509Certificate certificate = java(holder);
+        if (!certificate.getPublicKey().getAlgorithm().equals("RSA")) {
+            return agreement(holder, certificate);
+        }
+        AlgorithmIdentifier oaep = null;
+        switch (word("transport", "v15")) {
+            case "oaep":
+                oaep = new AlgorithmIdentifier(PKCSObjectIdentifiers.id_RSAES_OAEP, new RSAESOAEPparams());
+                break;
+            case "oaep256":
+                oaep = new JcaAlgorithmParametersConverter().getAlgorithmIdentifier(PKCSObjectIdentifiers.id_RSAES_OAEP,
+                    new javax.crypto.spec.OAEPParameterSpec("SHA-256", "MGF1", new java.security.spec.MGF1ParameterSpec("SHA-256"),
+                        javax.crypto.spec.PSource.PSpecified.DEFAULT));
+                break;
+        }
+        if (job.containsKey("ski")) {
+            return (oaep == null ? new JceKeyTransRecipientInfoGenerator(skiOf(holder), certificate.getPublicKey())
+                : new JceKeyTransRecipientInfoGenerator(skiOf(holder), oaep, certificate.getPublicKey())).setProvider("BC");
+        }
+        return (oaep == null ? new JceKeyTransRecipientInfoGenerator(certificate)
+            : new JceKeyTransRecipientInfoGenerator(certificate, oaep)).setProvider("BC");
+    }
+
+    static RecipientInfoGenerator agreement(X509CertificateHolder holder, X509Certificate certificate) throws Exception {
+        String kind = certificate.getPublicKey().getAlgorithm();
+        KeyPairGenerator pairs = KeyPairGenerator.getInstance(kind.startsWith("X") ? kind : "EC", "BC");
+        if (!kind.startsWith("X")) {
+            pairs.initialize(((java.security.interfaces.ECPublicKey) certificate.getPublicKey()).getParams());
+        }
+        KeyPair own = pairs.generateKeyPair();
+        ASN1ObjectIdentifier scheme = (ASN1ObjectIdentifier) CMSAlgorithm.class.getField("ECDH_" + word("agreement", "SHA256KDF")).get(null);
+        ASN1ObjectIdentifier wrap = (ASN1ObjectIdentifier) CMSAlgorithm.class.getField(word("wrap", "AES256_WRAP")).get(null);
+        JceKeyAgreeRecipientInfoGenerator generator = new JceKeyAgreeRecipientInfoGenerator(scheme, own.getPrivate(), own.getPublic(), wrap);
+        if (job.containsKey("ukm")) {
+            generator.setUserKeyingMaterial(job.get("ukm").getBytes());
+        }
+        if (job.containsKey("ski")) {
+            generator.addRecipient(skiOf(holder), certificate.getPublicKey());
+        } else {
+            generator.addRecipient(certificate);
+        }
+        return generator.setProvider("BC");
+    }
+
+    static void encrypt(String what) throws Exception {
+        RecipientInfoGenerator recipient;
+        if (what.equals("password")) {
+            recipient = new JcePasswordRecipientInfoGenerator(CMSAlgorithm.AES256_CBC, "secret".toCharArray()).setProvider("BC");
+        } else if (what.equals("kek")) {
+            recipient = new JceKEKRecipientInfoGenerator(new byte[] {1, 2, 3},
+                new javax.crypto.spec.SecretKeySpec(new byte[32], "AES")).setProvider("BC");
+        } else {
+            recipient = recipient();
+        }
+        String name = word("cipher", "AES256_CBC");
+        ASN1ObjectIdentifier cipher = (ASN1ObjectIdentifier) CMSAlgorithm.class.getField(name).get(null);
+        OutputEncryptor encryptor = new JceCMSContentEncryptorBuilder(cipher).setProvider("BC").build();
+        if (encryptor instanceof OutputAEADEncryptor) {
+            CMSAuthEnvelopedDataGenerator generator = new CMSAuthEnvelopedDataGenerator();
+            generator.addRecipientInfoGenerator(recipient);
+            if (job.containsKey("attrs")) {
+                generator.setAuthenticatedAttributeGenerator(new DefaultSignedAttributeTableGenerator() {
+                    public org.bouncycastle.asn1.cms.AttributeTable getAttributes(Map parameters) {
+                        ASN1EncodableVector all = new ASN1EncodableVector();
+                        all.add(new org.bouncycastle.asn1.cms.Attribute(PKCSObjectIdentifiers.pkcs_9_at_signingTime,
+                            new DERSet(new org.bouncycastle.asn1.cms.Time(new Date()))));
+                        return new org.bouncycastle.asn1.cms.AttributeTable(all);
+                    }
+                });
+            }
+            byte[] der = generator.generate(new CMSProcessableByteArray(input()), (OutputAEADEncryptor) encryptor).getEncoded();
+            write("authEnveloped-data", der);
+            return;
+        }
+        if (job.containsKey("ber")) {
+            CMSEnvelopedDataStreamGenerator generator = new CMSEnvelopedDataStreamGenerator();
+            generator.addRecipientInfoGenerator(recipient);
+            generator.setBufferSize(64);
+            ByteArrayOutputStream out = new ByteArrayOutputStream();
+            try (OutputStream stream = generator.open(out, encryptor)) {
+                stream.write(input());
+            }
+            write("enveloped-data", out.toByteArray());
+            return;
+        }
+        CMSEnvelopedDataGenerator generator = new CMSEnvelopedDataGenerator();
+        generator.addRecipientInfoGenerator(recipient);
+        write("enveloped-data", generator.generate(new CMSProcessableByteArray(input()), encryptor).getEncoded());
+    }
+
+    static void compress() throws Exception {
+        write("compressed-data", new CMSCompressedDataGenerator().generate(new CMSProcessableByteArray(input()),
+            new ZlibCompressor()).getEncoded());
+    }
+
+    static void open() throws Exception {
+        PrivateKey key = key(job.get("key"));
+        Collection<RecipientInformation> all;
+        try {
+            all = new CMSEnvelopedData(input()).getRecipientInfos().getRecipients();
+        } catch (CMSException | ClassCastException other) {
+            all = new CMSAuthEnvelopedData(input()).getRecipientInfos().getRecipients();
+        }
+        RecipientInformation info = all.iterator().next();
+        if (!info.getRID().match(certificate(job.get("cert")))) {
+            throw new Exception("for somebody else");
+        }
+        Recipient recipient = info instanceof KeyAgreeRecipientInformation
+            ? new JceKeyAgreeEnvelopedRecipient(key).setProvider("BC")
+            : new JceKeyTransEnvelopedRecipient(key).setProvider("BC");
+        Files.write(Path.of(job.get("out")), info.getContent(recipient));
+    }
+
+    static void verify() throws Exception {
+        CMSSignedData signed = job.containsKey("content")
+            ? new CMSSignedData(new CMSProcessableByteArray(Files.readAllBytes(Path.of(job.get("content")))), input())
+            : new CMSSignedData(input());
+        X509CertificateHolder holder = certificate(job.get("cert"));
+        SignerInformation signer = signed.getSignerInfos().getSigners().iterator().next();
+        if (!signer.getSID().match(holder) || !signer.verify(new JcaSimpleSignerInfoVerifierBuilder().setProvider("BC").build(holder))) {
+            throw new Exception("not valid");
+        }
+        Files.write(Path.of(job.get("out")), (byte[]) signed.getSignedContent().getContent());
+    }
+}

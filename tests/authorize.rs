@@ -14,8 +14,11 @@ mod common;
 #[path = "open/lab.rs"]
 mod lab;
 
+use std::sync::OnceLock;
+
 use lab::{TEXT, World, lab, mail};
 use listseal::authorize::builtin::builtin;
+use listseal::authorize::scenario::Scenario;
 use listseal::authorize::{Binding, Earlier, Outcome, Replay, Rules, authorize};
 use listseal::model::list::*;
 use listseal::model::plan::Form;
@@ -223,4 +226,58 @@ fn nothing_of_the_message_shows_in_debug_output() {
     assert!(!format!("{outcome:?}").contains("CANARY"));
     let held = decide("editorkey", &message);
     assert!(!format!("{held:?}").contains("CANARY"));
+}
+
+#[test]
+fn s30_rules_judge_the_subject_that_the_protection_covers() {
+    static SERIOUS: OnceLock<Scenario> = OnceLock::new();
+    let serious = SERIOUS.get_or_init(|| {
+        let text = "match([header->Subject],/joke/) smtp,smime -> reject\ntrue() smime -> do_it\n";
+        Scenario::parse(text, "send.serious").unwrap()
+    });
+    let rejected = |message: &[u8]| {
+        let outcome = decide_with("private", message, |rules| Rules {
+            scenario: Some(serious),
+            ..rules
+        });
+        match outcome {
+            Outcome::Refused(_) => true,
+            Outcome::Admitted(_) => false,
+            other => panic!("{other:?}"),
+        }
+    };
+    let entity = |subject: &str, parameter: &str| {
+        format!(
+            "From: {ALICE}\r\nSubject: {subject}\r\nHP-Outer: Subject: [...]\r\n\
+             Content-Type: text/plain{parameter}\r\n\r\nhello\r\n"
+        )
+    };
+    let wrapped = |subject: &str, parameter: &str| {
+        let inner = entity(subject, "");
+        format!("Content-Type: message/rfc822{parameter}\r\n\r\n{inner}")
+    };
+    for (entity, expected) in [
+        (entity("a joke", "; hp=\"cipher\""), true),
+        (entity("a joke", "; hp=clear"), true),
+        (entity("a joke", "; protected-headers=\"v1\""), true),
+        (wrapped("a joke", "; forwarded=no"), true),
+        (wrapped("a joke", ""), true),
+        (entity("work", "; hp=\"cipher\""), false),
+        // Not protected: what everybody sees counts.
+        (entity("a joke", ""), false),
+        (entity("a joke", "; hp=other"), false),
+        (wrapped("a joke", "; forwarded=yes"), false),
+    ] {
+        for message in [
+            mail(ALICE, &signed(entity.as_bytes())),
+            mail(ALICE, &sealed(&signed(entity.as_bytes()))),
+        ] {
+            assert_eq!(rejected(&message), expected, "{entity}");
+        }
+    }
+    // The other way round: an outer Subject that the author did not write rejects nothing.
+    let meant = mail(ALICE, &signed(entity("work", "; hp=clear").as_bytes()));
+    let outer = String::from_utf8(meant).unwrap();
+    let outer = outer.replacen("Subject: outer", "Subject: a joke", 1);
+    assert!(!rejected(outer.as_bytes()));
 }

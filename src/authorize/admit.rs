@@ -203,6 +203,15 @@ pub fn readmit(opened: Opened, plan: &Plan) -> Option<Admitted> {
 fn judge(opened: &Opened, message: &[u8], rules: &Rules<'_>) -> (Verdict, bool) {
     let fields = opened.fields();
     let header = |name: &str| -> Vec<String> {
+        // The rules judge what the author wrote; marks of the way here stand outside alone.
+        if AUTHORED
+            .iter()
+            .any(|known| name.eq_ignore_ascii_case(known))
+            && let Some(protected) = opened.protected_fields()
+        {
+            let same = |field: &&Field<'_>| field.is(name);
+            return protected.iter().filter(same).map(Field::value).collect();
+        }
         let same = |field: &&Field<'_>| field.is(name);
         fields.iter().filter(same).map(Field::value).collect()
     };
@@ -237,6 +246,9 @@ fn judge(opened: &Opened, message: &[u8], rules: &Rules<'_>) -> (Verdict, bool) 
     };
     (decide(&facts, rules), author.is_some())
 }
+
+/// Fields that the author writes and header protection covers.
+const AUTHORED: [&str; 5] = ["From", "To", "Cc", "Date", "Subject"];
 
 fn is_trusted(opened: &Opened) -> bool {
     opened.signer().is_some_and(open::Signer::is_trusted)

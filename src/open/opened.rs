@@ -49,6 +49,8 @@ pub struct Opened {
     from: Result<Address, Reason>,
     /// A From inside the protection that is not the outer one.
     protected_mismatch: bool,
+    /// Like `header`, for the fields that the protection covers.
+    protected_header: Zeroizing<Vec<u8>>,
     message_id: Option<String>,
     content_type: Option<String>,
     problem: Option<Reason>,
@@ -87,6 +89,7 @@ impl Opened {
             header: root.as_ref().map(header).unwrap_or_default(),
             from,
             protected_mismatch,
+            protected_header: found.protected_header,
             message_id: root.as_ref().ok().and_then(message_id),
             content_type: found.content_type,
             problem: found.problem,
@@ -225,9 +228,18 @@ impl Opened {
     /// Returns the outer header fields as received, in order.
     #[must_use]
     pub fn fields(&self) -> Vec<Field<'_>> {
-        Entity::parse(&self.header)
-            .map(|entity| entity.fields().to_vec())
-            .unwrap_or_default()
+        fields(&self.header)
+    }
+
+    /// Returns the header fields that the protection covers (RFC 9788, or a message wrapped whole);
+    /// none without them, and where anything about the message does not hold.
+    ///
+    /// They are what the author wrote, whatever stands outside (contract S30). Plaintext, where the
+    /// message was encrypted.
+    #[must_use]
+    pub fn protected_fields(&self) -> Option<Vec<Field<'_>>> {
+        let any = !self.protected_header.is_empty() && self.is_processable();
+        any.then(|| fields(&self.protected_header))
     }
 
     /// Returns the outer Message-ID as written.
@@ -298,8 +310,14 @@ impl fmt::Debug for Opened {
     }
 }
 
+fn fields(header: &[u8]) -> Vec<Field<'_>> {
+    Entity::parse(header)
+        .map(|entity| entity.fields().to_vec())
+        .unwrap_or_default()
+}
+
 /// Returns the fields with the empty line after them, for reading them again.
-fn header(root: &Entity<'_>) -> Vec<u8> {
+pub(super) fn header(root: &Entity<'_>) -> Vec<u8> {
     let mut header = root.header_bytes().to_vec();
     header.extend_from_slice(b"\r\n");
     header

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::content::Content;
 use super::layer::{EncryptedLayer, Form, Layer, SignedLayer};
+use super::opened;
 use super::signer::{Signer, signers};
 use super::wrapping::{Label, Wrapping, is_signature_part};
 use super::{Context, MAX_LAYERS};
@@ -42,6 +43,8 @@ pub(super) struct Peeled {
     pub(super) problem: Option<Reason>,
     /// From addresses of entities inside layers (RFC 9788, RFC 8551 section 3.1).
     pub(super) protected: Vec<Result<Address, Reason>>,
+    /// The header that the innermost entity protects, empty where it protects none.
+    pub(super) protected_header: Zeroizing<Vec<u8>>,
     pub(super) content_keys: Vec<Zeroizing<Vec<u8>>>,
     pub(super) enclosed: Vec<Certificate>,
 }
@@ -61,6 +64,7 @@ pub(super) fn peel(message: &[u8], context: &Context<'_>, rng: &mut dyn CryptoRn
             content_type: None,
             problem: None,
             protected: Vec::new(),
+            protected_header: Zeroizing::default(),
             content_keys: Vec::new(),
             enclosed: Vec::new(),
         },
@@ -113,7 +117,7 @@ impl Peeling<'_> {
         match wrapping {
             Wrapping::None => {
                 if inside {
-                    self.protected_message(&entity);
+                    self.protected_header(&entity);
                 }
                 None
             }
@@ -122,17 +126,23 @@ impl Peeling<'_> {
         }
     }
 
-    /// Notes the From of a message that stands inside for the sake of its header fields.
-    fn protected_message(&mut self, entity: &Entity<'_>) {
+    /// Notes the header fields that stand inside for their own sake: those of an entity that says
+    /// so (RFC 9788 section 2.1, and the drafts before it), or of a message that is wrapped whole.
+    fn protected_header(&mut self, entity: &Entity<'_>) {
         let content_type = entity.content_type();
-        let forwarded = content_type
-            .parameter("forwarded")
-            .is_some_and(|value| value.eq_ignore_ascii_case("yes"));
-        if content_type.kind != "message/rfc822" || forwarded {
+        let says = |name| content_type.parameter(name).map(str::to_ascii_lowercase);
+        let marked = matches!(says("hp").as_deref(), Some("clear" | "cipher"))
+            || says("protected-headers").is_some_and(|version| version.starts_with('v'));
+        if marked {
+            self.keep_header(entity);
+            return;
+        }
+        if content_type.kind != "message/rfc822" || says("forwarded").as_deref() == Some("yes") {
             return;
         }
         let author = entity.decoded_body().and_then(|body| {
             let inner = Entity::parse(&body)?;
+            self.keep_header(&inner);
             Ok(inner.first("From").map(|_| sender::author(&inner)))
         });
         match author {
@@ -140,6 +150,10 @@ impl Peeling<'_> {
             Ok(Some(author)) => self.found.protected.push(author),
             Err(_) => self.found.protected.push(Err(Reason::FromMalformed)),
         }
+    }
+
+    fn keep_header(&mut self, entity: &Entity<'_>) {
+        self.found.protected_header = Zeroizing::new(opened::header(entity));
     }
 
     fn multipart_signed(&mut self, current: &Content, entity: &Entity<'_>) -> Option<Content> {

@@ -18,5 +18,6 @@ mod gnupg;
 mod hostile;
 mod lab;
 mod nested;
+mod odd;
 mod recipients;
 mod signed;

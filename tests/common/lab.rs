@@ -6,6 +6,8 @@
 //! | word | meaning |
 //! | --- | --- |
 //! | `ec` | the key is on the curve P-256 |
+//! | `p384`, `p521` | the key is on that curve |
+//! | `ed25519` | the key is an Ed25519 one, and signs only |
 //! | `sign`, `enc` | the certificate is for one use only |
 //! | `expired` | the certificate expired long ago |
 //! | `second` | issued by the other one of the two authorities that sites trust |
@@ -169,22 +171,25 @@ impl Lab {
             DOMAIN
         };
         let address = format!("{person}@{domain}");
-        let key = if has("ec") {
-            "ec -pkeyopt ec_paramgen_curve:P-256"
-        } else {
-            "rsa:2048"
+        let curve = [("ec", "P-256"), ("p384", "P-384"), ("p521", "P-521")]
+            .into_iter()
+            .find(|(word, _)| has(word));
+        let key = match curve {
+            Some((_, curve)) => format!("ec -pkeyopt ec_paramgen_curve:{curve}"),
+            None if has("ed25519") => "ed25519".to_owned(),
+            None => "rsa:2048".to_owned(),
         };
         // A bare plus sign begins a second name.
         let subject = person.replace('+', "\\+");
         self.openssl(&format!(
             "req -new -newkey {key} -nodes -subj /CN={subject} -keyout {name}.key -out {name}.csr"
         ));
-        let transport = if has("ec") {
+        let transport = if curve.is_some() {
             "keyAgreement"
         } else {
             "keyEncipherment"
         };
-        let usage = match (has("sign"), has("enc")) {
+        let usage = match (has("sign") || has("ed25519"), has("enc")) {
             (true, _) => "digitalSignature".to_owned(),
             (_, true) => transport.to_owned(),
             _ => format!("digitalSignature,{transport}"),

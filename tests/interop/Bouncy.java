@@ -1,15 +1,14 @@
 // BouncyCastle as a mailer, for tests: java Bouncy JOBS
 //
 // Each line of JOBS is one job of space-separated words: what to do, then KEY=VALUE.
-//   sign    in= out= cert= key= [algorithm=SHA256withRSA] [form=detached|opaque] [ski=yes] [cosigner=CERT,KEY]
+//   sign    in= out= cert= key= [algorithm=SHA256withRSA] [form=detached|opaque] [ski=yes]
 //   encrypt in= out= to= [cipher=AES256_CBC] [transport=v15|oaep|oaep256] [agreement=SHA256KDF] [ski=yes] [ber=yes]
 //   password in= out= | kek in= out= | compress in= out=
 //   open    in= out= cert= key=        verify in= out= cert=
-// `in` is an entity, `out` becomes an entity too; for open and verify `in` is DER, and `out` what is inside;
-// verify of a detached signature has content= as well.
+// `in` is content and `out` becomes DER; for open and verify `in` is DER and `out` the content, which
+// verify of a detached signature is given as content=.
 
 import java.io.*;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.*;
 import java.security.*;
 import java.security.cert.X509Certificate;
@@ -84,27 +83,14 @@ public class Bouncy {
         return new JcaX509ExtensionUtils().createSubjectKeyIdentifier(holder.getSubjectPublicKeyInfo()).getKeyIdentifier();
     }
 
-    static String base64(byte[] der) {
-        return Base64.getMimeEncoder().encodeToString(der) + "\r\n";
-    }
-
-    static void write(String kind, byte[] der) throws Exception {
-        String entity = "Content-Type: application/pkcs7-mime; name=\"smime.p7m\"; smime-type=" + kind + "\r\n"
-            + "Content-Transfer-Encoding: base64\r\n\r\n" + base64(der);
-        Files.write(Path.of(job.get("out")), entity.getBytes(StandardCharsets.US_ASCII));
+    static void write(byte[] der) throws Exception {
+        Files.write(Path.of(job.get("out")), der);
     }
 
     static void add(CMSSignedDataGenerator generator, String certificate, String key) throws Exception {
         X509CertificateHolder holder = certificate(certificate);
         String algorithm = word("algorithm", "SHA256withRSA");
-        JcaContentSignerBuilder builder;
-        if (algorithm.startsWith("PSS:")) {
-            String[] words = algorithm.split(":");
-            builder = new JcaContentSignerBuilder("RSASSA-PSS", new java.security.spec.PSSParameterSpec(words[1], "MGF1",
-                new java.security.spec.MGF1ParameterSpec(words[2]), Integer.parseInt(words[3]), 1));
-        } else {
-            builder = new JcaContentSignerBuilder(algorithm);
-        }
+        JcaContentSignerBuilder builder = new JcaContentSignerBuilder(algorithm);
         ContentSigner signer = builder.setProvider("BC").build(key(key));
         JcaSignerInfoGeneratorBuilder info = new JcaSignerInfoGeneratorBuilder(
             new JcaDigestCalculatorProviderBuilder().setProvider("BC").build());
@@ -115,25 +101,8 @@ public class Bouncy {
     static void sign() throws Exception {
         CMSSignedDataGenerator generator = new CMSSignedDataGenerator();
         add(generator, job.get("cert"), job.get("key"));
-        if (job.containsKey("cosigner")) {
-            String[] files = job.get("cosigner").split(",");
-            add(generator, files[0], files[1]);
-        }
-        byte[] entity = input();
         boolean opaque = word("form", "detached").equals("opaque");
-        byte[] der = generator.generate(new CMSProcessableByteArray(entity), opaque).getEncoded();
-        if (opaque) {
-            write("signed-data", der);
-            return;
-        }
-        ByteArrayOutputStream out = new ByteArrayOutputStream();
-        out.write(("Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; micalg=sha-256;\r\n"
-            + "\tboundary=\"----=_Part_0_1234.5678\"\r\n\r\n------=_Part_0_1234.5678\r\n").getBytes());
-        out.write(entity);
-        out.write(("\r\n------=_Part_0_1234.5678\r\nContent-Type: application/pkcs7-signature; name=smime.p7s; smime-type=signed-data\r\n"
-            + "Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"smime.p7s\"\r\n"
-            + "Content-Description: S/MIME Cryptographic Signature\r\n\r\n" + base64(der) + "------=_Part_0_1234.5678--\r\n").getBytes());
-        Files.write(Path.of(job.get("out")), out.toByteArray());
+        write(generator.generate(new CMSProcessableByteArray(input()), opaque).getEncoded());
     }
 
     static RecipientInfoGenerator recipient() throws Exception {
@@ -209,7 +178,7 @@ public class Bouncy {
                 });
             }
             byte[] der = generator.generate(new CMSProcessableByteArray(input()), (OutputAEADEncryptor) encryptor).getEncoded();
-            write("authEnveloped-data", der);
+            write(der);
             return;
         }
         if (job.containsKey("ber")) {
@@ -220,16 +189,16 @@ public class Bouncy {
             try (OutputStream stream = generator.open(out, encryptor)) {
                 stream.write(input());
             }
-            write("enveloped-data", out.toByteArray());
+            write(out.toByteArray());
             return;
         }
         CMSEnvelopedDataGenerator generator = new CMSEnvelopedDataGenerator();
         generator.addRecipientInfoGenerator(recipient);
-        write("enveloped-data", generator.generate(new CMSProcessableByteArray(input()), encryptor).getEncoded());
+        write(generator.generate(new CMSProcessableByteArray(input()), encryptor).getEncoded());
     }
 
     static void compress() throws Exception {
-        write("compressed-data", new CMSCompressedDataGenerator().generate(new CMSProcessableByteArray(input()),
+        write(new CMSCompressedDataGenerator().generate(new CMSProcessableByteArray(input()),
             new ZlibCompressor()).getEncoded());
     }
 
@@ -248,7 +217,7 @@ public class Bouncy {
         Recipient recipient = info instanceof KeyAgreeRecipientInformation
             ? new JceKeyAgreeEnvelopedRecipient(key).setProvider("BC")
             : new JceKeyTransEnvelopedRecipient(key).setProvider("BC");
-        Files.write(Path.of(job.get("out")), info.getContent(recipient));
+        write(info.getContent(recipient));
     }
 
     static void verify() throws Exception {
@@ -260,6 +229,6 @@ public class Bouncy {
         if (!signer.getSID().match(holder) || !signer.verify(new JcaSimpleSignerInfoVerifierBuilder().setProvider("BC").build(holder))) {
             throw new Exception("not valid");
         }
-        Files.write(Path.of(job.get("out")), (byte[]) signed.getSignedContent().getContent());
+        write((byte[]) signed.getSignedContent().getContent());
     }
 }

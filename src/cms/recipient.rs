@@ -84,7 +84,14 @@ impl<'a> Recipient<'a> {
     /// themselves, which the certificate does not carry.
     #[must_use]
     pub fn may_be_for(&self, pair: &KeyPair) -> bool {
-        matches!(self.id(), Some(CertificateId::KeyId(_))) && self.fits(pair)
+        // Of another size, it surely is somebody else's.
+        let size = match (self, pair.key.public_key()) {
+            (Self::Transport(t), PublicKey::Rsa { modulus, .. }) => {
+                t.encrypted_key.len() == modulus.len()
+            }
+            _ => true,
+        };
+        size && matches!(self.id(), Some(CertificateId::KeyId(_))) && self.fits(pair)
     }
 
     fn id(&self) -> Option<&CertificateId<'a>> {
@@ -95,16 +102,16 @@ impl<'a> Recipient<'a> {
         }
     }
 
-    /// True when a key of this kind, and for RSA of this size, could have been used.
+    /// True when a key of this kind could have been used.
     fn fits(&self, pair: &KeyPair) -> bool {
-        match (self, pair.key.public_key()) {
-            (Self::Transport(t), PublicKey::Rsa { modulus, .. }) => {
-                // Shorter by leading zeros that some writers leave out.
-                t.encrypted_key.len() <= modulus.len()
-            }
-            (Self::Agreement(_), PublicKey::Ec { .. } | PublicKey::X25519(..)) => true,
-            _ => false,
-        }
+        matches!(
+            (self, pair.key.public_key()),
+            (Self::Transport(_), PublicKey::Rsa { .. })
+                | (
+                    Self::Agreement(_),
+                    PublicKey::Ec { .. } | PublicKey::X25519(..)
+                )
+        )
     }
 
     /// Returns what the private key of `pair` makes of the wrapped key: the content key, or some
@@ -134,15 +141,22 @@ impl Transport<'_> {
         pair: &KeyPair,
         rng: &mut dyn CryptoRng,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, Reason> {
+        // Some writers leave out leading zeros (RFC 8017 section 7.1.2 wants the full length).
+        let full = match pair.key.public_key() {
+            PublicKey::Rsa { modulus, .. } => modulus.len(),
+            _ => 0,
+        };
+        let mut wrapped = vec![0; full.saturating_sub(self.encrypted_key.len())];
+        wrapped.extend_from_slice(self.encrypted_key);
         if self.algorithm.is(&oid::RSA_ENCRYPTION) {
             if !self.algorithm.is_bare() {
                 return Err(Reason::BadParameters);
             }
-            return Ok(Some(pair.key.decrypt_pkcs1v15(rng, self.encrypted_key)));
+            return Ok(Some(pair.key.decrypt_pkcs1v15(rng, &wrapped)));
         }
         if self.algorithm.is(&oid::RSA_OAEP) {
             let parameters = oaep(self.algorithm.parameters)?;
-            return Ok(pair.key.decrypt_oaep(rng, &parameters, self.encrypted_key));
+            return Ok(pair.key.decrypt_oaep(rng, &parameters, &wrapped));
         }
         Err(Reason::UnsupportedAlgorithm)
     }

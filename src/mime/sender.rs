@@ -108,8 +108,11 @@ fn strict(text: &str) -> Result<Address, Reason> {
     }
     let words = reading.words.trim();
     let spelled = match &reading.bracketed {
-        // An address as unquoted display name: some readers take the first, some the second.
-        Some(_) if words.contains('@') => return Err(Reason::FromMalformed),
+        // An address as unquoted display name: some readers take the first, some the second. Many
+        // mailers write the same one twice.
+        Some(inside) if words.contains('@') && !is_same(words, inside) => {
+            return Err(Reason::FromMalformed);
+        }
         Some(inside) => inside.trim(),
         None if reading.quoted => return Err(Reason::FromMalformed),
         None => words,
@@ -119,6 +122,15 @@ fn strict(text: &str) -> Result<Address, Reason> {
         return Err(Reason::FromMalformed);
     }
     Address::parse(spelled).map_err(|_| Reason::FromMalformed)
+}
+
+/// True when a display name spells the address behind it.
+fn is_same(words: &str, inside: &str) -> bool {
+    let bare = words
+        .strip_prefix('\'')
+        .and_then(|rest| rest.strip_suffix('\''))
+        .unwrap_or(words);
+    Address::parse(bare).is_ok_and(|shown| Address::parse(inside.trim()) == Ok(shown))
 }
 
 fn skip_comment(chars: &mut std::str::Chars) -> Result<(), Reason> {
@@ -207,6 +219,8 @@ mod tests {
             "alice@example.org (Alice)",
             "Alic\u{e9} <alice@example.org>",
             "Alice\r\n <alice@example.org>",
+            "alice@example.org <alice@example.org>",
+            "'Alice@Example.ORG' <alice@example.org>",
         ] {
             assert_eq!(from(value), Ok("alice@example.org".to_owned()), "{value:?}");
         }
@@ -232,6 +246,9 @@ mod tests {
             "team: alice@example.org;",
             "undisclosed:;",
             "mallory@example.net <alice@example.org>",
+            "'mallory@example.net' <alice@example.org>",
+            "alice@example.org mallory@example.net <alice@example.org>",
+            "alice@home <alice@example.org>",
             "<alice@example.org> mallory@example.net",
             "<alice@example.org> <mallory@example.net>",
             "<@relay.example:alice@example.org>",

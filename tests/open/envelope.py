@@ -7,6 +7,7 @@ rid=issuer|ski|KEYID    how the recipient is named; KEYID in hex
 kdf=x963|hkdf     md=sha1..sha512    wrap=128|192|256    null=yes: NULL parameters in the key wrap
 ukm=TEXT          attrs=yes: authenticated attributes
 cipher=aes-256-cbc|aes-256-gcm|aes-256-ccm|chacha20-poly1305    tag=16
+short=yes         an RSA ciphertext without its leading zero
 label=TEXT        RSA-OAEP with this label, md for the label and mgf for MGF1
 """
 import base64, os, struct, sys
@@ -112,7 +113,12 @@ def transported(cek):
     else:
         how = padding.PKCS1v15()
         algorithm = tlv(48, oid("1.2.840.113549.1.1.1"), b"\5\0")
-    return tlv(48, tlv(2, b"\0" if key_id is None else b"\2"), rid, algorithm, tlv(4, cert.public_key().encrypt(cek, how)))
+    wrapped = cert.public_key().encrypt(cek, how)
+    while want.get("short") and wrapped[0]:
+        wrapped = cert.public_key().encrypt(cek, how)
+    if want.get("short"):
+        wrapped = wrapped.lstrip(b"\0")
+    return tlv(48, tlv(2, b"\0" if key_id is None else b"\2"), rid, algorithm, tlv(4, wrapped))
 
 
 def sealed(cek):

@@ -154,6 +154,7 @@ impl Lab {
 pub struct World {
     pub keys: Vec<KeyPair>,
     pub known: Vec<Certificate>,
+    pub untrusted: Vec<Certificate>,
     pub legacy: Legacy,
     pub revocation: Revocation,
     pub max_inflated: usize,
@@ -165,6 +166,7 @@ impl World {
         Self {
             keys: names.iter().map(|name| lab().pair(name)).collect(),
             known: Vec::new(),
+            untrusted: Vec::new(),
             legacy: Legacy::NONE,
             revocation: Revocation::Soft,
             max_inflated: 50 << 20,
@@ -183,7 +185,7 @@ impl World {
             now: time::OffsetDateTime::now_utc(),
             keys: &self.keys,
             known: &self.known,
-            untrusted: &[],
+            untrusted: &self.untrusted,
             anchors: &anchors,
             crls: &crls,
             legacy: self.legacy,

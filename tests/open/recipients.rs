@@ -93,6 +93,12 @@ fn s14_oaep_is_opened_with_every_digest_generator_and_label() {
 }
 
 #[test]
+fn wrapped_keys_without_their_leading_zeros_are_unwrapped() {
+    assert_opened(&World::of(&["list"]), "to=list short=yes");
+    assert_opened(&World::of(&["list"]), "to=list short=yes label=");
+}
+
+#[test]
 fn one_key_is_tried_for_an_identifier_that_no_certificate_carries() {
     let made_up = "00112233445566778899aabbccddeeff00112233";
     assert_opened(

@@ -133,7 +133,7 @@ fn report_has_the_fields_of_the_interface_in_their_order() {
 }
 
 #[test]
-fn signer_who_is_not_enclosed_is_found_among_the_known() {
+fn signer_who_is_not_enclosed_is_found_among_the_known_and_the_untrusted() {
     for options in ["-nocerts", "-nocerts -keyid", "-nocerts -nodetach"] {
         let message = mail("alice@example.org", &lab().sign("alice", options, TEXT));
         let mut world = World::of(&[]);
@@ -145,6 +145,8 @@ fn signer_who_is_not_enclosed_is_found_among_the_known() {
             "{options}"
         );
         assert!(world.open(&message).author().is_some());
+        world.untrusted = std::mem::take(&mut world.known);
+        assert!(world.open(&message).author().is_some(), "{options}");
     }
 }
 

@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 
 use crate::asn1::oid::{self, Oid};
 use crate::asn1::reader::tag;
-use crate::asn1::{Asn1Error, Reader, Tlv};
+use crate::asn1::{Asn1Error, Reader, Tlv, writer};
 use crate::model::hex;
 
 /// A name in the form that is compared: one entry per relative name, outermost first.
@@ -32,6 +32,18 @@ impl Canonical {
     #[must_use]
     pub fn is_within(&self, base: &Self) -> bool {
         self.0.starts_with(&base.0)
+    }
+
+    /// Returns this name with one more relative name below it, given the content of its SET.
+    ///
+    /// # Errors
+    ///
+    /// [`Asn1Error`] where it is malformed.
+    pub fn below(&self, relative: &[u8]) -> Result<Self, Asn1Error> {
+        let set = writer::element(tag::SET, &[relative]);
+        let mut whole = self.0.clone();
+        whole.extend(canonical(&writer::sequence(&[&set]))?);
+        Ok(Self(whole))
     }
 
     /// True for the empty name.
@@ -217,7 +229,6 @@ const NAMES: [(Oid, &str); 10] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::asn1::writer;
 
     fn name(parts: &[(&str, u8, &[u8])]) -> Vec<u8> {
         let rdns: Vec<Vec<u8>> = parts

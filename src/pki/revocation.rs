@@ -1,21 +1,24 @@
-//! Certificate revocation lists: complete ones, signed by the issuer they speak for.
+//! Certificate revocation lists: complete and delta, direct and indirect, of all or of some.
 //!
 //! # Trust
 //!
 //! CRLs come from files and from mails; each is believed only after its signature was verified with
-//! the key of the certificate's own issuer, so where it came from does not matter.
+//! a key that may sign lists for that name under the same anchor, so where it came from does not
+//! matter.
 //!
 //! # Invariants
 //!
-//! * A CRL with a critical extension that is not understood, an indirect one, a delta and one for
-//!   some reasons only are never believed.
+//! * A CRL with a critical extension that is not understood is never believed.
 //! * A stale CRL proves no certificate good, but what it revokes stays revoked.
 //!
 //! # See also
 //!
 //! RFC 5280 sections 5 and 6.3.
 
-use std::collections::{HashMap, HashSet};
+mod scope;
+mod status;
+
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -25,12 +28,15 @@ use sha2::{Digest as _, Sha256};
 use crate::asn1::oid::{self, Oid};
 use crate::asn1::reader::tag;
 use crate::asn1::{Asn1Error, Reader};
-use crate::model::Reason;
 use crate::pki::certificate::{Certificate, CertificateError};
 use crate::pki::extension::read_extensions;
 use crate::pki::name::Canonical;
 use crate::pki::pem::{self, PemError};
 use crate::pki::time as asn1_time;
+
+use scope::Scope;
+use status::Number;
+pub use status::{Crls, Status};
 
 /// A certificate revocation list. Clones share it.
 #[derive(Clone)]
@@ -42,19 +48,29 @@ struct Inner {
     issuer: Canonical,
     this_update: OffsetDateTime,
     next_update: Option<OffsetDateTime>,
-    revoked: HashSet<Box<[u8]>>,
-    scope: Scope,
-}
-
-/// Which certificates a CRL speaks for.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Scope {
+    entries: Entries,
     /// False where something in it is not understood.
     usable: bool,
-    user_only: bool,
-    ca_only: bool,
-    /// The names of its distribution point, where it has one.
-    point: Option<Vec<Vec<u8>>>,
+    scope: Scope,
+    number: Option<Number>,
+    /// Of a delta: the number of the list that it starts from.
+    delta_base: Option<Number>,
+    /// The issuingDistributionPoint and the authorityKeyIdentifier as received: a list replaces
+    /// those that have the same.
+    point: Vec<u8>,
+    authority: Vec<u8>,
+}
+
+/// What is listed, by issuer and serial number.
+type Entries = HashMap<Canonical, HashMap<Box<[u8]>, Entry>>;
+
+/// What a list says of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    /// It is revoked or on hold.
+    Revoked,
+    /// In a delta: no longer.
+    Removed,
 }
 
 /// Why bytes are no usable CRL.
@@ -84,7 +100,7 @@ impl Crl {
         let mut outer = Reader::only(der, tag::SEQUENCE)?.children();
         let mut fields = outer.expect(tag::SEQUENCE)?.children();
         let outer_algorithm = outer.expect(tag::SEQUENCE)?;
-        outer.expect(tag::BIT_STRING)?.bit_octets()?;
+        outer.expect(tag::BIT_STRING)?;
         outer.finish()?;
         fields.optional(tag::INTEGER)?;
         let inner_algorithm = fields.expect(tag::SEQUENCE)?;
@@ -94,39 +110,29 @@ impl Crl {
             Some(tag::UTC_TIME | tag::GENERALIZED_TIME) => Some(asn1_time::read(&fields.read()?)?),
             _ => None,
         };
-        let mut scope = Scope {
-            usable: outer_algorithm == inner_algorithm,
-            ..Scope::default()
-        };
-        let mut revoked = HashSet::new();
-        if let Some(list) = fields.optional(tag::SEQUENCE)? {
-            let mut entries = list.children();
-            while !entries.is_empty() {
-                let mut entry = entries.expect(tag::SEQUENCE)?.children();
-                let serial = entry.expect(tag::INTEGER)?.content;
-                entry.read()?;
-                if let Some(extensions) = entry.optional(tag::SEQUENCE)? {
-                    // The critical one is certificateIssuer, of indirect CRLs.
-                    let critical = read_extensions(extensions.raw)?.iter().any(|e| e.critical);
-                    scope.usable &= !critical;
-                }
-                entry.finish()?;
-                revoked.insert(serial.into());
-            }
-        }
-        if let Some(explicit) = fields.optional(tag::context(0))? {
-            read_scope(explicit.content, &mut scope)?;
-        }
-        fields.finish()?;
-        Ok(Self(Arc::new(Inner {
+        let entries = fields.optional(tag::SEQUENCE)?;
+        let mut list = Inner {
+            der: der.to_vec(),
             sha256: Sha256::digest(der).into(),
             issuer: Canonical::new(issuer.raw),
             this_update,
             next_update,
-            revoked,
-            scope,
-            der: der.to_vec(),
-        })))
+            entries: Entries::new(),
+            usable: outer_algorithm == inner_algorithm,
+            scope: Scope::default(),
+            number: None,
+            delta_base: None,
+            point: Vec::new(),
+            authority: Vec::new(),
+        };
+        if let Some(explicit) = fields.optional(tag::context(0))? {
+            list.read_extensions(explicit.content)?;
+        }
+        fields.finish()?;
+        if let Some(entries) = entries {
+            list.read_entries(entries.children())?;
+        }
+        Ok(Self(Arc::new(list)))
     }
 
     /// Returns the CRLs of a PEM text, or the one of a DER file.
@@ -187,27 +193,10 @@ impl Crl {
         Ok((tbs, algorithm, value))
     }
 
-    /// True when the list speaks for `certificate`, were it authentic and fresh.
-    fn covers(&self, certificate: &Certificate) -> bool {
-        let scope = &self.0.scope;
-        if !scope.usable {
-            return false;
-        }
-        let is_ca = certificate
-            .basic_constraints()
-            .ok()
-            .flatten()
-            .is_some_and(|b| b.ca);
-        if (scope.user_only && is_ca) || (scope.ca_only && !is_ca) {
-            return false;
-        }
-        match &scope.point {
-            None => true,
-            Some(names) => distribution_points(certificate)
-                .unwrap_or_default()
-                .iter()
-                .any(|name| names.contains(name)),
-        }
+    /// Returns what the list says of `certificate`, were it authentic.
+    fn entry(&self, certificate: &Certificate) -> Option<Entry> {
+        let serials = self.0.entries.get(certificate.issuer_name())?;
+        serials.get(certificate.serial()).copied()
     }
 
     fn is_fresh(&self, at: OffsetDateTime) -> bool {
@@ -217,170 +206,88 @@ impl Crl {
 
 impl fmt::Debug for Crl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Crl({} revoked)", self.0.revoked.len())
+        write!(
+            f,
+            "Crl({} revoked)",
+            self.0.entries.values().map(HashMap::len).sum::<usize>()
+        )
     }
 }
 
-fn read_scope(extensions: &[u8], scope: &mut Scope) -> Result<(), CrlError> {
-    for extension in read_extensions(extensions)? {
-        if extension.oid == ISSUING_DISTRIBUTION_POINT.as_bytes() {
-            read_point(extension.value, scope)?;
-        } else if extension.oid == DELTA_INDICATOR.as_bytes() {
-            scope.usable = false;
-        } else if extension.critical {
-            let known = extension.oid == oid::AUTHORITY_KEY_ID.as_bytes()
-                || extension.oid == CRL_NUMBER.as_bytes();
-            scope.usable &= known;
+impl Inner {
+    fn read_extensions(&mut self, extensions: &[u8]) -> Result<(), CrlError> {
+        for extension in read_extensions(extensions)? {
+            let number =
+                || Reader::only(extension.value, tag::INTEGER).map(|n| Number::new(n.content));
+            if extension.oid == ISSUING_DISTRIBUTION_POINT.as_bytes() {
+                self.point = extension.value.to_vec();
+                match Scope::read(extension.value, &self.issuer) {
+                    Ok(scope) => self.scope = scope,
+                    Err(_) => self.usable = false,
+                }
+            } else if extension.oid == DELTA_INDICATOR.as_bytes() {
+                self.delta_base = Some(number()?);
+            } else if extension.oid == CRL_NUMBER.as_bytes() {
+                self.number = Some(number()?);
+            } else if extension.oid == oid::AUTHORITY_KEY_ID.as_bytes() {
+                self.authority = extension.value.to_vec();
+            } else {
+                self.usable &= !extension.critical;
+            }
         }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Reads an IssuingDistributionPoint (RFC 5280 section 5.2.5).
-fn read_point(value: &[u8], scope: &mut Scope) -> Result<(), CrlError> {
-    let mut fields = Reader::only(value, tag::SEQUENCE)?.children();
-    while !fields.is_empty() {
-        let field = fields.read()?;
-        let set = field.content != [0];
-        match field.tag {
-            POINT => {
-                let name = Reader::new(field.content).read()?;
-                if name.tag == FULL_NAME {
-                    scope.point = Some(raw_names(name.children())?);
-                } else {
-                    scope.usable = false;
+    fn read_entries(&mut self, mut entries: Reader<'_>) -> Result<(), CrlError> {
+        let mut issuer = self.issuer.clone();
+        while !entries.is_empty() {
+            let mut entry = entries.expect(tag::SEQUENCE)?.children();
+            let serial = entry.expect(tag::INTEGER)?.content;
+            entry.read()?;
+            let mut kind = Entry::Revoked;
+            if let Some(extensions) = entry.optional(tag::SEQUENCE)? {
+                for extension in read_extensions(extensions.raw)? {
+                    if extension.oid == CERTIFICATE_ISSUER.as_bytes() && self.scope.indirect {
+                        // It holds for the entries that follow, too.
+                        let names = Reader::only(extension.value, tag::SEQUENCE)?.children();
+                        issuer = scope::directory_name(names)?;
+                    } else if extension.oid == REASON_CODE.as_bytes() {
+                        let code = Reader::only(extension.value, ENUMERATED)?;
+                        if self.delta_base.is_some() && code.content == [REMOVE_FROM_CRL] {
+                            kind = Entry::Removed;
+                        }
+                    } else if extension.oid != INVALIDITY_DATE.as_bytes() {
+                        self.usable &= !extension.critical;
+                    }
                 }
             }
-            USER_ONLY => scope.user_only = set,
-            CA_ONLY => scope.ca_only = set,
-            INDIRECT | ATTRIBUTES_ONLY if !set => {}
-            // Some reasons only, indirect, attribute certificates: not for us.
-            _ => scope.usable = false,
-        }
-    }
-    Ok(())
-}
-
-fn raw_names(mut names: Reader<'_>) -> Result<Vec<Vec<u8>>, Asn1Error> {
-    let mut out = Vec::new();
-    while !names.is_empty() {
-        out.push(names.read()?.raw.to_vec());
-    }
-    Ok(out)
-}
-
-/// Returns the full names of every distribution point of a certificate.
-fn distribution_points(certificate: &Certificate) -> Result<Vec<Vec<u8>>, Asn1Error> {
-    let Some(extension) = certificate.extension(&oid::CRL_DISTRIBUTION_POINTS) else {
-        return Ok(Vec::new());
-    };
-    let mut points = Reader::only(extension.value, tag::SEQUENCE)?.children();
-    let mut out = Vec::new();
-    while !points.is_empty() {
-        let mut fields = points.expect(tag::SEQUENCE)?.children();
-        if let Some(point) = fields.optional(POINT)? {
-            let name = Reader::new(point.content).read()?;
-            if name.tag == FULL_NAME {
-                out.extend(raw_names(name.children())?);
+            entry.finish()?;
+            if !self.entries.contains_key(&issuer) {
+                self.entries.insert(issuer.clone(), HashMap::new());
+            }
+            if let Some(serials) = self.entries.get_mut(&issuer) {
+                serials.insert(serial.into(), kind);
             }
         }
+        Ok(())
     }
-    Ok(out)
 }
 
-const POINT: u8 = tag::context(0);
-const FULL_NAME: u8 = tag::context(0);
-const USER_ONLY: u8 = tag::context_primitive(1);
-const CA_ONLY: u8 = tag::context_primitive(2);
-const INDIRECT: u8 = tag::context_primitive(4);
-const ATTRIBUTES_ONLY: u8 = tag::context_primitive(5);
+const ENUMERATED: u8 = 0x0a;
+const REMOVE_FROM_CRL: u8 = 8;
 const CRL_NUMBER: Oid = Oid::new_unwrap("2.5.29.20");
+const REASON_CODE: Oid = Oid::new_unwrap("2.5.29.21");
+const INVALIDITY_DATE: Oid = Oid::new_unwrap("2.5.29.24");
 const DELTA_INDICATOR: Oid = Oid::new_unwrap("2.5.29.27");
 const ISSUING_DISTRIBUTION_POINT: Oid = Oid::new_unwrap("2.5.29.28");
-
-/// What the CRLs at hand say about one certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// A fresh CRL covers it and does not list it.
-    Good,
-    /// An authentic CRL lists it.
-    Revoked,
-    /// No fresh, authentic CRL covers it.
-    Unknown,
-}
-
-/// The CRLs at hand. Clones share them.
-#[derive(Clone, Debug, Default)]
-pub struct Crls {
-    lists: Vec<Crl>,
-    by_issuer: HashMap<Canonical, Vec<usize>>,
-}
-
-impl Crls {
-    /// Returns the set of these lists.
-    #[must_use]
-    pub fn new(lists: Vec<Crl>) -> Self {
-        Self::default().with(lists)
-    }
-
-    /// Returns this set together with `more`, for example those enclosed in a message.
-    #[must_use]
-    pub fn with(mut self, more: Vec<Crl>) -> Self {
-        for crl in more {
-            let place = self.lists.len();
-            self.by_issuer
-                .entry(crl.issuer_name().clone())
-                .or_default()
-                .push(place);
-            self.lists.push(crl);
-        }
-        self
-    }
-
-    /// Returns every list.
-    #[must_use]
-    pub fn lists(&self) -> &[Crl] {
-        &self.lists
-    }
-
-    /// Returns what the lists say about `certificate` at a moment; `is_authentic` verifies one list
-    /// with the key of the certificate's issuer.
-    ///
-    /// # Errors
-    ///
-    /// Whatever `is_authentic` fails with: the work budget is used up.
-    pub fn status(
-        &self,
-        certificate: &Certificate,
-        at: OffsetDateTime,
-        mut is_authentic: impl FnMut(&Crl) -> Result<bool, Reason>,
-    ) -> Result<Status, Reason> {
-        let mut status = Status::Unknown;
-        let places = self.by_issuer.get(certificate.issuer_name());
-        for crl in places
-            .into_iter()
-            .flatten()
-            .filter_map(|place| self.lists.get(*place))
-        {
-            let listed = crl.0.revoked.contains(certificate.serial());
-            let says_something = crl.0.this_update <= at && (listed || crl.is_fresh(at));
-            if !says_something || !crl.covers(certificate) || !is_authentic(crl)? {
-                continue;
-            }
-            if listed {
-                return Ok(Status::Revoked);
-            }
-            status = Status::Good;
-        }
-        Ok(status)
-    }
-}
+const CERTIFICATE_ISSUER: Oid = Oid::new_unwrap("2.5.29.29");
 
 #[cfg(test)]
 mod tests {
     use ::time::Duration;
 
     use super::*;
+    use crate::model::Reason;
     use crate::model::list::Revocation;
     use crate::pki::path::ChainVerdict;
     use crate::pki::testing::{CA, LEAF, Pki};
@@ -461,19 +368,28 @@ mod tests {
             ),
             ("1.2.3.4=critical,ASN1:NULL".to_owned(), unknown),
             ("1.2.3.4=ASN1:NULL".to_owned(), None),
+            // A delta without the list that it starts from.
             ("2.5.29.27=critical,ASN1:INTEGER:1".to_owned(), unknown),
             (point("fullname=URI:http://x.example/1.crl"), None),
             (point("fullname=URI:http://x.example/2.crl"), unknown),
             (point("onlyuser=TRUE"), None),
             (point("onlyCA=TRUE"), unknown),
-            (point("indirectCRL=TRUE"), unknown),
+            (point("indirectCRL=TRUE"), None),
+            (point("onlyAA=TRUE"), unknown),
             (point("onlysomereasons=keyCompromise"), unknown),
         ] {
             let list = pki.crl("root", &[], "", &extensions);
             assert_eq!(ask(list), expected, "{extensions}");
-            // What such a list revokes is not believed either.
+            // What such a list revokes is not believed either, if it is not merely a part.
             let list = pki.crl("root", &["leaf"], "", &extensions);
-            let expected = expected.or(Some(Reason::Revoked));
+            let is_part = ["2.5.29.27", "somereasons"]
+                .iter()
+                .any(|word| extensions.contains(word));
+            let expected = if expected.is_none() || is_part {
+                Some(Reason::Revoked)
+            } else {
+                expected
+            };
             assert_eq!(ask(list), expected, "{extensions}");
         }
     }

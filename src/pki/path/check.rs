@@ -8,21 +8,24 @@
 
 use crate::asn1::oid::{self, Oid};
 use crate::model::Reason;
-use crate::model::list::Revocation;
 use crate::pki::certificate::Certificate;
 use crate::pki::extension::KeyUsage;
 use crate::pki::path::constraints::Constraints;
 use crate::pki::path::policy::Policies;
 use crate::pki::path::work::Work;
-use crate::pki::path::{Purpose, Query};
-use crate::pki::revocation::Status;
+use crate::pki::path::{Part, Purpose, Query, crl_issuer};
 
 /// Checks `path`, leaf first, anchor last.
 ///
 /// # Errors
 ///
 /// The gravest [`Reason`] against it.
-pub fn check(query: &Query<'_>, path: &[Certificate], work: &mut Work) -> Result<(), Reason> {
+pub fn check(
+    query: &Query<'_>,
+    part: Part,
+    path: &[Certificate],
+    work: &mut Work,
+) -> Result<(), Reason> {
     for certificate in path {
         critical_extensions(certificate)?;
         certificate
@@ -38,8 +41,10 @@ pub fn check(query: &Query<'_>, path: &[Certificate], work: &mut Work) -> Result
     lengths(path)?;
     names(path, work)?;
     policies(path)?;
-    leaf_usage(query)?;
-    revocation(query, path, work)?;
+    if part == Part::Holder {
+        leaf_usage(query)?;
+    }
+    crl_issuer::revocation(query, path, work)?;
     validity(query, path)
 }
 
@@ -154,36 +159,12 @@ fn leaf_usage(query: &Query<'_>) -> Result<(), Reason> {
     }
 }
 
-fn revocation(query: &Query<'_>, path: &[Certificate], work: &mut Work) -> Result<(), Reason> {
-    if query.revocation == Revocation::Off {
-        return Ok(());
-    }
-    let mut unknown = false;
-    for (certificate, issuer) in path.iter().zip(path.iter().skip(1)) {
-        let may_sign = issuer
-            .key_usage()
-            .is_ok_and(|usage| usage.is_none_or(|bits| bits.any(KeyUsage::CRL_SIGN)));
-        let status = query.crls.status(certificate, query.at, |crl| {
-            Ok(may_sign && work.verify_crl(crl, issuer, query.legacy)?.is_ok())
-        })?;
-        match status {
-            Status::Revoked => return Err(Reason::Revoked),
-            Status::Unknown => unknown = true,
-            Status::Good => {}
-        }
-    }
-    if unknown && query.revocation == Revocation::Hard {
-        return Err(Reason::RevocationUnknown);
-    }
-    Ok(())
-}
-
 /// Everything in the path must be valid at the moment in question (contract S29).
 fn validity(query: &Query<'_>, path: &[Certificate]) -> Result<(), Reason> {
     if path.iter().any(|c| query.at < c.not_before()) {
         return Err(Reason::NotYetValid);
     }
-    if query.leaf.not_after() < query.at {
+    if path.first().is_some_and(|leaf| leaf.not_after() < query.at) {
         return Err(Reason::Expired);
     }
     if path.iter().any(|c| c.not_after() < query.at) {

@@ -20,6 +20,7 @@
 
 mod check;
 mod constraints;
+mod crl_issuer;
 mod policy;
 mod work;
 
@@ -137,12 +138,8 @@ impl serde::Serialize for ChainVerdict {
 /// states about itself (validity, usage, constraints) still holds.
 #[must_use]
 pub fn validate(query: &Query<'_>) -> Chain {
-    let mut search = Search {
-        query,
-        work: Work::default(),
-        best: None,
-        fallback: Reason::UnknownIssuer,
-    };
+    let mut work = Work::default();
+    let mut search = Search::new(query, Part::Holder, &mut work);
     let mut path = vec![query.leaf.clone()];
     let outcome = search.extend(&mut path);
     match (outcome, search.best) {
@@ -170,16 +167,39 @@ pub fn validate(query: &Query<'_>) -> Chain {
     }
 }
 
-struct Search<'q, 'a> {
+/// In what part a certificate stands at the lower end of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// Its holder writes or reads mail.
+    Holder,
+    /// It signs revocation lists.
+    CrlIssuer,
+}
+
+struct Search<'q, 'a, 'w> {
     query: &'q Query<'a>,
-    work: Work,
+    part: Part,
+    /// The only anchor that counts, where there is one.
+    anchor: Option<&'q Certificate>,
+    work: &'w mut Work,
     /// The best complete path so far; no reason means trusted.
     best: Option<(Option<Reason>, Vec<Certificate>)>,
     /// What to say where no path is complete.
     fallback: Reason,
 }
 
-impl Search<'_, '_> {
+impl<'q, 'a, 'w> Search<'q, 'a, 'w> {
+    fn new(query: &'q Query<'a>, part: Part, work: &'w mut Work) -> Self {
+        Self {
+            query,
+            part,
+            anchor: None,
+            work,
+            best: None,
+            fallback: Reason::UnknownIssuer,
+        }
+    }
+
     /// Grows `path` upwards in every possible way, depth first.
     ///
     /// The depth is bounded by [`MAX_CERTIFICATES`], so recursion is too.
@@ -254,8 +274,11 @@ impl Search<'_, '_> {
 
     /// Judges a path that has reached an anchor.
     fn finish(&mut self, path: &[Certificate]) -> Result<(), Reason> {
+        if self.anchor.is_some_and(|only| path.last() != Some(only)) {
+            return Ok(());
+        }
         self.work.path()?;
-        let result = match check::check(self.query, path, &mut self.work) {
+        let result = match check::check(self.query, self.part, path, self.work) {
             Ok(()) => None,
             Err(Reason::PathBudget) => return Err(Reason::PathBudget),
             Err(reason) => Some(reason),

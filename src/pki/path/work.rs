@@ -18,6 +18,10 @@ pub struct Work {
     comparisons: usize,
     paths: usize,
     known: HashMap<([u8; 32], Vec<u8>), Result<(), SignatureError>>,
+    /// Who signs lists is asked about itself: those in question, outermost first.
+    pub signers: Vec<[u8; 32]>,
+    /// Whether a certificate may sign lists under an anchor, where that was found out.
+    pub judged: HashMap<([u8; 32], [u8; 32]), bool>,
 }
 
 impl Default for Work {
@@ -27,6 +31,8 @@ impl Default for Work {
             comparisons: 250_000,
             paths: 64,
             known: HashMap::new(),
+            signers: Vec::new(),
+            judged: HashMap::new(),
         }
     }
 }

@@ -80,10 +80,10 @@ pub struct ListKeys {
     pub legacy: Option<Legacy>,
     /// `revocation`.
     pub revocation: Option<Revocation>,
-    /// `cafile`: replaces the site's anchors.
-    pub cafile: Option<PathBuf>,
-    /// `capath`: replaces the site's anchors.
-    pub capath: Option<PathBuf>,
+    /// `cafile`: adds to the anchors of the levels above, which follow.
+    pub cafile: Vec<PathBuf>,
+    /// `capath`: likewise.
+    pub capath: Vec<PathBuf>,
     /// `key_passwd` or `key_passwd_file`.
     pub passphrase: Option<PassphraseSource>,
     /// Where the keys stand that are judged together with others.
@@ -169,8 +169,8 @@ impl ListKeys {
             }
         } else {
             keys.revocation = plain(table.choice("revocation", &REVOCATION, findings));
-            keys.cafile = table.path("cafile", findings);
-            keys.capath = table.path("capath", findings);
+            keys.cafile = table.path("cafile", findings).into_iter().collect();
+            keys.capath = table.path("capath", findings).into_iter().collect();
             keys.passphrase = passphrase(table, findings);
         }
         if scope == Scope::List {
@@ -201,14 +201,6 @@ impl ListKeys {
     /// Returns these keys with what they leave unsaid taken from `outer`.
     #[must_use]
     pub fn or(self, outer: Self) -> Self {
-        // The two trust keys are one statement: a list that names a bundle does not also trust
-        // the directory of the site.
-        let own_trust = self.cafile.is_some() || self.capath.is_some();
-        let (cafile, capath) = if own_trust {
-            (self.cafile, self.capath)
-        } else {
-            (outer.cafile, outer.capath)
-        };
         Self {
             address: self.address.or(outer.address),
             title: self.title.or(outer.title),
@@ -227,8 +219,9 @@ impl ListKeys {
             lang: self.lang.or(outer.lang),
             legacy: self.legacy.or(outer.legacy),
             revocation: self.revocation.or(outer.revocation),
-            cafile,
-            capath,
+            // Whom the domain believes, its lists believe too.
+            cafile: [self.cafile, outer.cafile].concat(),
+            capath: [self.capath, outer.capath].concat(),
             passphrase: self.passphrase.or(outer.passphrase),
             places: Places {
                 file: self.places.file,

@@ -14,6 +14,7 @@
 //! RFC 5280, RFC 8550, RFC 8017, RFC 5480, RFC 8410.
 
 pub mod anchors;
+pub mod bundle;
 pub mod capabilities;
 pub mod certificate;
 pub mod digest;

@@ -1,4 +1,5 @@
-//! Trust anchors and revocation lists, from the files that `cafile`, `capath` and `crls` name.
+//! Trust anchors and revocation lists, from the files that `cafile`, `capath` and `crls` name and
+//! from the directories that `listseal trust` keeps. Those of site, domain and list add up.
 //!
 //! # Trust
 //!
@@ -12,7 +13,7 @@
 //!   file system was away.
 //! * A change of any file counts from the next [`TrustStore::current`] on.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -20,8 +21,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::Problem;
 use crate::pki::anchors::Anchors;
+use crate::pki::bundle::{self, BundleError};
 use crate::pki::certificate::Certificate;
-use crate::pki::pem;
 use crate::pki::revocation::{Crl, Crls};
 use crate::store::lists::TrustPaths;
 
@@ -34,6 +35,8 @@ pub struct Trust {
     pub crls: Crls,
     /// What was wrong with the files.
     pub problems: Vec<Problem>,
+    /// Where each anchor was found, by its SHA-256.
+    sources: HashMap<[u8; 32], Vec<PathBuf>>,
 }
 
 impl Trust {
@@ -41,11 +44,14 @@ impl Trust {
     #[must_use]
     pub fn read(paths: &TrustPaths) -> Self {
         let mut out = Gathered::default();
-        if let Some(cafile) = &paths.cafile {
+        for cafile in &paths.cafile {
             out.cafile(cafile);
         }
-        if let Some(capath) = &paths.capath {
+        for capath in &paths.capath {
             out.capath(capath);
+        }
+        for kept in &paths.kept {
+            out.kept(kept);
         }
         if let Some(crls) = &paths.crls {
             out.crl_source(crls);
@@ -54,7 +60,22 @@ impl Trust {
             anchors: Anchors::new(out.certificates),
             crls: Crls::new(out.crls),
             problems: out.problems,
+            sources: out.sources,
         }
+    }
+
+    /// Returns the file that an anchor was found in first.
+    #[must_use]
+    pub fn source(&self, anchor: &Certificate) -> Option<&PathBuf> {
+        self.sources(anchor).first()
+    }
+
+    /// Returns every file that an anchor was found in.
+    #[must_use]
+    pub fn sources(&self, anchor: &Certificate) -> &[PathBuf] {
+        self.sources
+            .get(&anchor.sha256())
+            .map_or(&[], Vec::as_slice)
     }
 
     /// Returns the problem of a source that could not be used at all: until it is mended, whom to
@@ -101,8 +122,7 @@ struct Stamp {
 
 fn stamps(paths: &TrustPaths) -> Vec<Stamp> {
     let mut out = Vec::new();
-    for source in [&paths.cafile, &paths.capath, &paths.crls] {
-        let Some(path) = source else { continue };
+    for path in paths.sources().chain(&paths.kept) {
         let files = directory(path).unwrap_or_default();
         for path in std::iter::once(path.clone()).chain(files) {
             let state = std::fs::metadata(&path).ok().map(|found| {
@@ -125,7 +145,7 @@ fn stamps(paths: &TrustPaths) -> Vec<Stamp> {
 #[derive(Default)]
 struct Gathered {
     certificates: Vec<Certificate>,
-    seen: HashSet<[u8; 32]>,
+    sources: HashMap<[u8; 32], Vec<PathBuf>>,
     crls: Vec<Crl>,
     problems: Vec<Problem>,
 }
@@ -144,29 +164,42 @@ impl Gathered {
             Ok(files) => files,
             Err(e) => return self.problems.push(unlisted(path, &e)),
         };
-        let before = self.certificates.len();
-        for file in files {
-            match extension_kind(&file) {
-                Some(Content::Certificate) => match read(&file) {
-                    Ok(bytes) => self.certificates_of(&file, &bytes, false),
-                    Err(problem) => self.problems.push(lesser(problem)),
-                },
-                Some(Content::Crl) => self.crl_file(&file, false),
-                None => {}
-            }
-        }
-        if self.certificates.len() == before && self.seen.is_empty() {
+        self.files(&files);
+        let is_inside = |file: &PathBuf| file.parent() == Some(path);
+        if !self.sources.values().flatten().any(is_inside) {
             self.problems.push(Problem::error(
                 path,
-                "holds no certificate (*.pem, *.crt, *.cer or as c_rehash names them)",
+                "holds no certificate (*.pem, *.crt, *.cer, *.der, *.p7b or as c_rehash names them)",
                 "put the certificates of the authorities there",
             ));
         }
     }
 
+    /// A directory of `listseal trust`: nothing was added where there is none.
+    fn kept(&mut self, path: &Path) {
+        match directory(path) {
+            Ok(files) => self.files(&files),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => self.problems.push(unlisted(path, &e)),
+        }
+    }
+
+    fn files(&mut self, files: &[PathBuf]) {
+        for file in files {
+            match extension_kind(file) {
+                Some(Content::Certificate) => match read(file) {
+                    Ok(bytes) => self.certificates_of(file, &bytes, false),
+                    Err(problem) => self.problems.push(lesser(problem)),
+                },
+                Some(Content::Crl) => self.crl_file(file, false),
+                None => {}
+            }
+        }
+    }
+
     fn certificates_of(&mut self, path: &Path, bytes: &[u8], alone: bool) {
         let severity = |problem| if alone { problem } else { lesser(problem) };
-        let all = match pem::each_certificate(bytes) {
+        let all = match bundle::certificates(bytes) {
             Ok(all) => all,
             Err(e) => {
                 self.problems.push(severity(unusable(path, &e)));
@@ -179,16 +212,18 @@ impl Gathered {
                 Ok(certificate) => {
                     good = good.saturating_add(1);
                     // c_rehash names every file twice.
-                    if self.seen.insert(certificate.sha256()) {
+                    let sources = self.sources.entry(certificate.sha256()).or_default();
+                    sources.push(path.to_owned());
+                    if sources.len() == 1 {
                         self.certificates.push(certificate);
                     }
                 }
-                Err(e) => self.problems.push(lesser(unusable(path, &e))),
+                Err(e) => self.problems.push(lesser(unusable(path, &e.into()))),
             }
         }
         if good == 0 && alone {
             let problem = "holds no certificate that can be read";
-            let remedy = "put the certificates of the authorities there, in PEM form";
+            let remedy = "put the certificates of the authorities there";
             self.problems.push(Problem::error(path, problem, remedy));
         }
     }
@@ -236,7 +271,7 @@ fn extension_kind(file: &Path) -> Option<Content> {
         .to_ascii_lowercase();
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     match extension.as_str() {
-        "pem" | "crt" | "cer" | "der" => Some(Content::Certificate),
+        "pem" | "crt" | "cer" | "der" | "p7b" | "p7c" => Some(Content::Certificate),
         "crl" => Some(Content::Crl),
         number if digits(number) => Some(Content::Certificate),
         other => other
@@ -282,7 +317,7 @@ fn unlisted(path: &Path, e: &std::io::Error) -> Problem {
     Problem::error(path, format!("cannot be read: {e}"), remedy)
 }
 
-fn unusable(path: &Path, e: &pem::PemError) -> Problem {
+fn unusable(path: &Path, e: &BundleError) -> Problem {
     Problem::error(path, e.to_string(), e.remedy())
 }
 
@@ -346,15 +381,15 @@ mod tests {
         copy(&scratch, "one.crl", "ca.d/revoked.crl");
         scratch.openssl("rehash ca.d");
         let paths = TrustPaths {
-            cafile: Some(scratch.path("both.pem")),
-            capath: Some(scratch.path("ca.d")),
-            crls: None,
+            cafile: vec![scratch.path("both.pem")],
+            capath: vec![scratch.path("ca.d")],
+            ..TrustPaths::default()
         };
         let trust = Trust::read(&paths);
         assert!(trust.problems.is_empty(), "{:?}", trust.problems);
         assert_eq!(subjects(&trust), ["CN=one", "CN=two"]);
         let alone = TrustPaths {
-            cafile: None,
+            cafile: Vec::new(),
             ..paths
         };
         let trust = Trust::read(&alone);
@@ -395,7 +430,7 @@ mod tests {
         scratch.write("ca.d/empty.pem", "");
         scratch.write("ca.d/cut.crt", &scratch.read("two.pem")[..200]);
         let trust = Trust::read(&TrustPaths {
-            capath: Some(scratch.path("ca.d")),
+            capath: vec![scratch.path("ca.d")],
             ..TrustPaths::default()
         });
         assert_eq!(subjects(&trust), ["CN=one"]);
@@ -424,9 +459,10 @@ mod tests {
             (None, None, path("one.pem")),
         ] {
             let paths = TrustPaths {
-                cafile,
-                capath,
+                cafile: cafile.into_iter().collect(),
+                capath: capath.into_iter().collect(),
                 crls,
+                ..TrustPaths::default()
             };
             let trust = Trust::read(&paths);
             assert!(trust.trouble().is_some(), "{paths:?} {:?}", trust.problems);
@@ -438,8 +474,9 @@ mod tests {
         let scratch = world();
         copy(&scratch, "one.pem", "ca.pem");
         let paths = TrustPaths {
-            cafile: Some(scratch.path("ca.pem")),
-            capath: Some(scratch.path("ca.d")),
+            cafile: vec![scratch.path("ca.pem")],
+            capath: vec![scratch.path("ca.d")],
+            kept: vec![scratch.path("trust")],
             crls: None,
         };
         copy(&scratch, "one.pem", "ca.d/one.pem");
@@ -455,6 +492,11 @@ mod tests {
         std::fs::remove_file(scratch.path("ca.d/two.pem")).unwrap();
         copy(&scratch, "two.pem", "ca.pem");
         copy(&scratch, "two.pem", "ca.d/one.pem");
+        assert_eq!(subjects(&store.current(&paths)), ["CN=two"]);
+        std::fs::create_dir(scratch.path("trust")).unwrap();
+        copy(&scratch, "one.pem", "trust/one.pem");
+        assert_eq!(subjects(&store.current(&paths)), ["CN=one", "CN=two"]);
+        std::fs::remove_dir_all(scratch.path("trust")).unwrap();
         assert_eq!(subjects(&store.current(&paths)), ["CN=two"]);
         std::fs::remove_file(scratch.path("ca.pem")).unwrap();
         assert!(store.current(&paths).trouble().is_some());

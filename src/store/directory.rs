@@ -139,6 +139,9 @@ pub(super) fn unreadable(path: &Path, e: &std::io::Error) -> Problem {
     )
 }
 
+/// The directory of anchors that `listseal trust` keeps, beside `listseal.toml`, in that of a
+/// domain's site pair and in that of a list.
+pub const TRUST_DIRECTORY: &str = "trust";
 /// The directory of a domain's site pair.
 pub const SITE_DIRECTORY: &str = "_site";
 /// Directories beside lists and domains that are neither.

@@ -30,8 +30,8 @@ use crate::model::Address;
 use crate::model::list::ListPolicy;
 use crate::model::route::{Route, SITE_NAME, resolve};
 use crate::store::directory::{
-    ListDirectory, RESERVED, SITE_DIRECTORY, directories, is_directory, is_domain_name,
-    is_list_name, no_list_toml, not_a_name, spelled, unreadable,
+    ListDirectory, RESERVED, SITE_DIRECTORY, TRUST_DIRECTORY, directories, is_directory,
+    is_domain_name, is_list_name, no_list_toml, not_a_name, spelled, unreadable,
 };
 
 /// All lists of a site.
@@ -56,12 +56,21 @@ pub struct ListConfig {
 /// Files and directories of trust anchors and CRLs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TrustPaths {
-    /// PEM bundle.
-    pub cafile: Option<PathBuf>,
-    /// Directory of PEM files.
-    pub capath: Option<PathBuf>,
+    /// Bundles of certificates.
+    pub cafile: Vec<PathBuf>,
+    /// Directories of certificates.
+    pub capath: Vec<PathBuf>,
+    /// Directories that `listseal trust` keeps, which need not exist.
+    pub kept: Vec<PathBuf>,
     /// File or directory of CRLs.
     pub crls: Option<PathBuf>,
+}
+
+impl TrustPaths {
+    /// Returns what the configuration names.
+    pub fn sources(&self) -> impl Iterator<Item = &PathBuf> {
+        self.cafile.iter().chain(&self.capath).chain(&self.crls)
+    }
 }
 
 impl Lists {
@@ -243,7 +252,9 @@ impl Lists {
             }
         };
         let keys = own.or(domain).or(self.settings.list.clone());
-        let (trust, passphrase) = (self.trust(&keys), self.passphrase(&keys));
+        let mut trust = self.trust(&keys, address.domain());
+        trust.kept.push(directory.path.join(TRUST_DIRECTORY));
+        let passphrase = self.passphrase(&keys);
         Ok(ListConfig {
             policy: keys.policy(address, &file, &self.settings)?,
             directory,
@@ -261,7 +272,7 @@ impl Lists {
     pub fn read_site(&self, domain: &str) -> Result<ListConfig, Problems> {
         let file = self.domain_file(domain);
         let mut keys = self.domain_keys(domain)?.or(self.settings.list.clone());
-        let (trust, passphrase) = (self.trust(&keys), self.passphrase(&keys));
+        let (trust, passphrase) = (self.trust(&keys, domain), self.passphrase(&keys));
         let parse = |text: String| {
             let remedy = "give the directory the name of a domain";
             Address::parse(&text).map_err(|e| Problem::error(&file, e.to_string(), remedy))
@@ -306,19 +317,27 @@ impl Lists {
         self.domain_directory(domain).join("domain.toml")
     }
 
-    fn trust(&self, keys: &ListKeys) -> TrustPaths {
+    /// Returns whom the whole site believes.
+    #[must_use]
+    pub fn site_trust(&self) -> TrustPaths {
         let site = &self.settings.trust;
-        let own = keys.cafile.is_some() || keys.capath.is_some();
-        let (cafile, capath) = if own {
-            (keys.cafile.clone(), keys.capath.clone())
-        } else {
-            (site.cafile.clone(), site.capath.clone())
-        };
         TrustPaths {
-            cafile,
-            capath,
+            cafile: site.cafile.iter().cloned().collect(),
+            capath: site.capath.iter().cloned().collect(),
+            kept: vec![self.settings.directory().join(TRUST_DIRECTORY)],
             crls: site.crls.clone(),
         }
+    }
+
+    /// Adds what a domain or a list believes to what the site believes.
+    fn trust(&self, keys: &ListKeys, domain: &str) -> TrustPaths {
+        let mut trust = self.site_trust();
+        trust.cafile.extend_from_slice(&keys.cafile);
+        trust.capath.extend_from_slice(&keys.capath);
+        trust
+            .kept
+            .push(self.site_directory(domain).join(TRUST_DIRECTORY));
+        trust
     }
 
     fn passphrase(&self, keys: &ListKeys) -> Option<PassphraseSource> {
@@ -510,18 +529,42 @@ mod tests {
     }
 
     #[test]
-    fn list_that_names_anchors_trusts_these_alone() {
+    fn anchors_of_site_domain_and_list_add_up() {
         let world = World::new("[trust]\ncafile = \"ca.pem\"\ncapath = \"/etc/ca\"\n");
         world.write(
             "x.org/team/list.toml",
             "owners = [\"a@x.org\"]\ncafile = \"own.pem\"\n",
         );
-        world.write("x.org/other/list.toml", "owners = [\"a@x.org\"]\n");
+        world.write("x.org/domain.toml", "cafile = \"domain.pem\"\n");
+        world.write("y.org/other/list.toml", "owners = [\"a@y.org\"]\n");
+        let names = |paths: &[PathBuf]| -> Vec<String> {
+            let root = world.dir.path();
+            let below = |path: &PathBuf| {
+                path.strip_prefix(root)
+                    .unwrap_or(path)
+                    .display()
+                    .to_string()
+            };
+            paths.iter().map(below).collect()
+        };
         let own = world.lists.read(&address("team@x.org")).unwrap().trust;
-        assert_eq!(own.capath, None);
-        assert!(own.cafile.unwrap().ends_with("x.org/team/own.pem"));
-        let site = world.lists.read(&address("other@x.org")).unwrap().trust;
-        assert_eq!(site.cafile, Some(world.dir.path().join("ca.pem")));
-        assert_eq!(site.capath, Some(PathBuf::from("/etc/ca")));
+        assert_eq!(
+            names(&own.cafile),
+            [
+                "ca.pem",
+                "lists/x.org/team/own.pem",
+                "lists/x.org/domain.pem"
+            ]
+        );
+        assert_eq!(names(&own.capath), ["/etc/ca"]);
+        assert_eq!(
+            names(&own.kept),
+            ["trust", "lists/x.org/_site/trust", "lists/x.org/team/trust"]
+        );
+        let domain = world.lists.read_site("x.org").unwrap().trust;
+        assert_eq!(names(&domain.cafile), ["ca.pem", "lists/x.org/domain.pem"]);
+        assert_eq!(names(&domain.kept), ["trust", "lists/x.org/_site/trust"]);
+        let other = world.lists.read(&address("other@y.org")).unwrap().trust;
+        assert_eq!(names(&other.cafile), ["ca.pem"]);
     }
 }

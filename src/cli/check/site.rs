@@ -165,18 +165,19 @@ impl Examination {
 
     /// Looks at trust anchors; the same ones of several lists are reported once.
     pub(super) fn trust(&mut self, paths: &TrustPaths) {
-        if paths.cafile.is_none() && paths.capath.is_none() {
+        let trust = self.trust.current(paths);
+        let named = !paths.cafile.is_empty() || !paths.capath.is_empty();
+        if !named && trust.anchors.is_empty() {
             let file = &self.lists.settings().file;
             self.found.push(Problem::warning(
                 file,
                 "trust: no trust anchors are set, so no signature is believed",
-                "write cafile = \"ca.pem\" under [trust]",
+                "listseal trust add FILE, or write cafile = \"ca.pem\" under [trust]",
             ));
         }
-        let trust = self.trust.current(paths);
         self.found.extend(trust.problems.iter().cloned());
-        let sources = [&paths.cafile, &paths.capath, &paths.crls];
-        for path in sources.into_iter().flatten() {
+        let kept = paths.kept.iter().filter(|kept| kept.exists());
+        for path in paths.sources().chain(kept) {
             if path.is_dir() {
                 self.found.extend(directory(path, Use::Readable, self.user));
             } else {
@@ -185,7 +186,7 @@ impl Examination {
         }
         for anchor in trust.anchors.certificates() {
             if anchor.not_after() < self.now {
-                let file = paths.cafile.as_ref().or(paths.capath.as_ref());
+                let file = trust.source(anchor);
                 self.found.push(Problem::warning(
                     file.unwrap_or(&self.lists.settings().file),
                     format!(
@@ -193,7 +194,7 @@ impl Examination {
                         anchor.subject(),
                         date(anchor.not_after())
                     ),
-                    "replace it, or take it out",
+                    format!("listseal trust remove {}", anchor.sha256_hex()),
                 ));
             }
         }

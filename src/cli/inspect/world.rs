@@ -57,8 +57,9 @@ impl World {
             world.keys.push(pair(key, cert, passphrase)?);
         }
         world.trust(&TrustPaths {
-            cafile: args.cafile.clone(),
-            capath: args.capath.clone(),
+            cafile: args.cafile.iter().cloned().collect(),
+            capath: args.capath.iter().cloned().collect(),
+            kept: Vec::new(),
             crls: args.crls.clone(),
         })?;
         Ok(world)

@@ -8,6 +8,8 @@
 mod daemon;
 #[path = "command/inspect.rs"]
 mod inspect;
+#[path = "command/trust.rs"]
+mod trust;
 
 mod common;
 
@@ -99,6 +101,9 @@ fn wrong_use_is_64_and_questions_for_help_are_not() {
         "spool",
         "spool show",
         "spool release",
+        "trust",
+        "trust add",
+        "trust remove",
     ] {
         ends(&site, line, MAIL, 64);
     }
@@ -174,6 +179,7 @@ fn every_mistake_of_the_configuration_is_said_at_once_and_is_78() {
         "list create new@example.org --owner olga@example.org",
         "run --once",
         "spool ls --json",
+        "trust ls",
     ] {
         let words: Vec<&str> = line.split(' ').collect();
         let ended = site.command(&words, MAIL);
@@ -318,6 +324,7 @@ fn reader_who_has_gone_is_no_error_and_a_full_disk_is_one() {
         "list ls",
         "list show team@example.org",
         "spool ls",
+        "trust ls",
     ] {
         let run = |out: Stdio| {
             Command::new(env!("CARGO_BIN_EXE_listseal"))

@@ -25,6 +25,7 @@ pub mod list;
 pub mod queue;
 pub mod run;
 pub mod spool;
+pub mod trust;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -74,6 +75,7 @@ enum Command {
     Queue(queue::Args),
     Run(run::Args),
     Spool(spool::Args),
+    Trust(trust::Args),
 }
 
 /// Does what the command line says.
@@ -103,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Queue(args) => queue::run(args, config),
         Command::Run(args) => run::run(args, config),
         Command::Spool(args) => spool::run(args, config),
+        Command::Trust(args) => trust::run(args, config),
     })
 }
 

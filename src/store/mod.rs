@@ -31,5 +31,6 @@ pub mod roster;
 pub mod scenarios;
 pub mod templates;
 pub mod told;
+pub mod trust;
 
 pub use journal::Damage;

@@ -16,12 +16,13 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::cli::console::{Complaint, complain, confirm, json, load, print};
 use crate::cli::{check, exit};
-use crate::config::Problem;
+use crate::config::permission::RelayUser;
+use crate::config::{PassphraseSource, Problem};
 use crate::pki::{Certificate, bundle};
 use crate::store::anchors::Trust;
 use crate::store::directory::is_domain_name;
 use crate::store::lists::{Lists, TrustPaths};
-use crate::store::trust;
+use crate::store::{passphrase, trust};
 
 /// Show, add and remove the authorities whose certificates are believed
 #[derive(Debug, clap::Args)]
@@ -48,10 +49,13 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Believe the certificates of a file: PEM, DER or .p7b.
+    /// Believe the certificates of a file: PEM, DER, .p7b, the authorities of a PKCS#12.
     Add {
         /// The file; - for standard input.
         file: PathBuf,
+        /// File whose first line is the passphrase of a PKCS#12 file.
+        #[arg(long, value_name = "FILE")]
+        passwd_file: Option<PathBuf>,
         #[command(flatten)]
         scope: ScopeArgs,
     },
@@ -88,9 +92,11 @@ pub fn run(args: &Args, config: &Path) -> u8 {
     let lists = Lists::new(Arc::new(settings));
     let outcome = match &args.command {
         Command::Ls { scope, json } => Scope::of(scope, &lists).and_then(|scope| ls(&scope, *json)),
-        Command::Add { file, scope } => {
-            Scope::of(scope, &lists).and_then(|scope| add(&scope, file))
-        }
+        Command::Add {
+            file,
+            passwd_file,
+            scope,
+        } => Scope::of(scope, &lists).and_then(|scope| add(&scope, file, passwd_file.as_deref())),
         Command::Remove {
             fingerprint,
             scope,
@@ -212,13 +218,17 @@ fn summary(anchor: &Certificate, now: OffsetDateTime) -> String {
     )
 }
 
-fn add(scope: &Scope, file: &Path) -> Result<String, Complaint> {
+fn add(scope: &Scope, file: &Path, passwd: Option<&Path>) -> Result<String, Complaint> {
     let bytes = read(file)?;
+    let source = passwd.map(|file| PassphraseSource::File(file.to_owned()));
+    let passphrase = passphrase::read(source.as_ref(), RelayUser::current());
+    let passphrase = passphrase.map_err(|problem| (exit::NO_INPUT, problem.text()))?;
     let unusable = |e: &dyn std::fmt::Display, remedy: &str| {
         let text = format!("{}: {e} - {remedy}", file.display());
         (exit::DATA, text)
     };
-    let all = bundle::certificates(&bytes).map_err(|e| unusable(&e, e.remedy()))?;
+    let all =
+        bundle::certificates(&bytes, passphrase.as_ref()).map_err(|e| unusable(&e, e.remedy()))?;
     let all: Vec<Certificate> = all
         .into_iter()
         .collect::<Result<_, _>>()

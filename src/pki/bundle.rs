@@ -1,4 +1,4 @@
-//! Files of certificates in whatever form an authority hands them out: PEM, DER, `.p7b`.
+//! Files of certificates in whatever form an authority hands them out: PEM, DER, `.p7b`, PKCS#12.
 //!
 //! # Trust
 //!
@@ -15,7 +15,9 @@
 use crate::asn1::reader::tag;
 use crate::asn1::{Asn1Error, Reader, ber, oid};
 use crate::pki::certificate::Certificate;
+use crate::pki::key::{KeyError, Passphrase};
 use crate::pki::pem::{self, PemError};
+use crate::pki::pkcs12;
 
 /// Why a file gives no certificates; the text follows its name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +28,9 @@ pub enum BundleError {
     /// A bundle with nothing in it.
     #[error("holds no certificate")]
     NoCertificate,
+    /// A PKCS#12 file that cannot be opened.
+    #[error("is a PKCS#12 file that cannot be opened: it {0}")]
+    Pkcs12(KeyError),
     /// A text without certificate.
     #[error("{0}")]
     Pem(#[from] PemError),
@@ -38,19 +43,24 @@ impl BundleError {
         match self {
             Self::Form(_) => "put certificates in PEM or DER form, or a .p7b file, there",
             Self::NoCertificate => "put certificates into it",
+            Self::Pkcs12(_) => "give the right passphrase to listseal trust add --passwd-file",
             Self::Pem(e) => e.remedy(),
         }
     }
 }
 
-/// Returns the certificates of a file, each or what is wrong with it.
+/// Returns the certificates of a file, each or what is wrong with it; of a PKCS#12 file those of
+/// the authorities.
 ///
 /// # Errors
 ///
 /// [`BundleError`] where the file as a whole cannot be read or has none.
-pub fn certificates(bytes: &[u8]) -> Result<Vec<Result<Certificate, PemError>>, BundleError> {
+pub fn certificates(
+    bytes: &[u8],
+    passphrase: Option<&Passphrase>,
+) -> Result<Vec<Result<Certificate, PemError>>, BundleError> {
     let out = if bytes.first() == Some(&tag::SEQUENCE) {
-        binary(bytes)?
+        binary(bytes, passphrase)?
     } else {
         text(bytes)?
     };
@@ -60,11 +70,21 @@ pub fn certificates(bytes: &[u8]) -> Result<Vec<Result<Certificate, PemError>>, 
     Ok(out)
 }
 
-fn binary(bytes: &[u8]) -> Result<Vec<Result<Certificate, PemError>>, BundleError> {
-    match Certificate::from_der(bytes) {
-        Ok(one) => Ok(vec![Ok(one)]),
-        Err(_) => bag(bytes).map_err(BundleError::Form),
+fn binary(
+    bytes: &[u8],
+    passphrase: Option<&Passphrase>,
+) -> Result<Vec<Result<Certificate, PemError>>, BundleError> {
+    if let Ok(one) = Certificate::from_der(bytes) {
+        return Ok(vec![Ok(one)]);
     }
+    if !pkcs12::is_one(bytes) {
+        return bag(bytes).map_err(BundleError::Form);
+    }
+    let all = pkcs12::authorities(bytes, passphrase).map_err(BundleError::Pkcs12)?;
+    let numbered = all.into_iter().zip(1..);
+    Ok(numbered
+        .map(|(one, number)| one.map_err(|problem| PemError::Certificate { number, problem }))
+        .collect())
 }
 
 fn text(bytes: &[u8]) -> Result<Vec<Result<Certificate, PemError>>, BundleError> {
@@ -126,17 +146,19 @@ mod tests {
         scratch.openssl("crl2pkcs7 -nocrl -certfile both.pem -outform DER -out p7.der");
         scratch.openssl("x509 -in root.pem -outform DER -out one.der");
         scratch.openssl("x509 -in root.pem -trustout -out trusted.pem");
+        scratch.openssl("pkcs12 -export -nokeys -in both.pem -passout pass: -out both.p12");
         let mixed = [scratch.read("p7.pem"), scratch.read("root.pem")].concat();
         scratch.write("mixed.pem", mixed);
         for (file, names) in [
             ("both.pem", &["root", "two"][..]),
             ("p7.pem", &["root", "two"]),
             ("p7.der", &["root", "two"]),
+            ("both.p12", &["root", "two"]),
             ("one.der", &["root"]),
             ("trusted.pem", &["root"]),
             ("mixed.pem", &["root", "two", "root"]),
         ] {
-            let found = certificates(&scratch.read(file)).unwrap();
+            let found = certificates(&scratch.read(file), None).unwrap();
             let found: Vec<Certificate> = found.into_iter().map(Result::unwrap).collect();
             assert_eq!(found, pki.all(names), "{file}");
         }
@@ -158,7 +180,7 @@ mod tests {
             (b"hello\n".to_vec(), false),
             (Vec::new(), false),
         ] {
-            let error = certificates(&bytes).unwrap_err();
+            let error = certificates(&bytes, None).unwrap_err();
             assert_eq!(matches!(error, BundleError::Form(_)), is_form, "{error}");
         }
     }

@@ -173,8 +173,11 @@ fn dotted(tlv: &Tlv<'_>) -> String {
         .map_or_else(|_| "parameters spelt out".to_owned(), |oid| oid.to_string())
 }
 
-/// Opens an EncryptedPrivateKeyInfo.
-fn decrypt_pkcs8(der: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+/// Opens an EncryptedPrivateKeyInfo, whatever is inside.
+pub(super) fn decrypt_pkcs8(
+    der: &[u8],
+    passphrase: &Passphrase,
+) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let mut fields = Reader::only(der, tag::SEQUENCE)?.children();
     let mut algorithm = fields.expect(tag::SEQUENCE)?.children();
     let kind = algorithm.expect(tag::OID)?;
@@ -206,11 +209,13 @@ enum Pbes1 {
     Sha1TripleDes,
     /// PKCS#12 KDF, two-key triple DES.
     Sha1TwoKeyTripleDes,
+    /// PKCS#12 KDF, RC2 with so many bits.
+    Sha1Rc2(usize),
     /// PBKDF1, single DES.
     Des(Digest),
 }
 
-const PBES1: [(Oid, Pbes1); 4] = [
+const PBES1: [(Oid, Pbes1); 6] = [
     (
         Oid::new_unwrap("1.2.840.113549.1.12.1.3"),
         Pbes1::Sha1TripleDes,
@@ -218,6 +223,14 @@ const PBES1: [(Oid, Pbes1); 4] = [
     (
         Oid::new_unwrap("1.2.840.113549.1.12.1.4"),
         Pbes1::Sha1TwoKeyTripleDes,
+    ),
+    (
+        Oid::new_unwrap("1.2.840.113549.1.12.1.5"),
+        Pbes1::Sha1Rc2(128),
+    ),
+    (
+        Oid::new_unwrap("1.2.840.113549.1.12.1.6"),
+        Pbes1::Sha1Rc2(40),
     ),
     (
         Oid::new_unwrap("1.2.840.113549.1.5.3"),
@@ -249,6 +262,13 @@ impl Pbes1 {
                 let key = pkcs12_kdf(passphrase, salt, 1, rounds, 16);
                 let iv = pkcs12_kdf(passphrase, salt, 2, rounds, 8);
                 cbc_decrypt::<des::TdesEde2>(&key, &iv, body)
+            }
+            Self::Sha1Rc2(bits) => {
+                let key = pkcs12_kdf(passphrase, salt, 1, rounds, bits / 8);
+                let iv = pkcs12_kdf(passphrase, salt, 2, rounds, 8);
+                let cipher = rc2::Rc2::new_with_eff_key_len(&key, bits);
+                let cipher = cbc::Decryptor::inner_iv_slice_init(cipher, &iv);
+                unpadded(cipher.map_err(|_| KeyError::Malformed)?, body)
             }
             Self::Des(digest) => {
                 let mut start = secret(passphrase.as_bytes());
@@ -353,6 +373,10 @@ where
     cbc::Decryptor<C>: KeyIvInit + InnerIvInit + BlockModeDecrypt,
 {
     let cipher = cbc::Decryptor::<C>::new_from_slices(key, iv).map_err(|_| KeyError::Malformed)?;
+    unpadded(cipher, body)
+}
+
+fn unpadded(cipher: impl BlockModeDecrypt, body: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     cipher
         .decrypt_padded_vec::<Pkcs7>(body)
         .map(Zeroizing::new)

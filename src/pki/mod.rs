@@ -29,6 +29,7 @@ pub mod name;
 pub mod path;
 pub mod pem;
 mod pss;
+pub mod pkcs12;
 pub mod public_key;
 pub mod revocation;
 pub mod signature;

@@ -169,7 +169,7 @@ impl Gathered {
         if !self.sources.values().flatten().any(is_inside) {
             self.problems.push(Problem::error(
                 path,
-                "holds no certificate (*.pem, *.crt, *.cer, *.der, *.p7b or as c_rehash names them)",
+                "holds no certificate (*.pem, *.crt, *.cer, *.der, *.p7b, *.p12 or as c_rehash names them)",
                 "put the certificates of the authorities there",
             ));
         }
@@ -199,7 +199,7 @@ impl Gathered {
 
     fn certificates_of(&mut self, path: &Path, bytes: &[u8], alone: bool) {
         let severity = |problem| if alone { problem } else { lesser(problem) };
-        let all = match bundle::certificates(bytes) {
+        let all = match bundle::certificates(bytes, None) {
             Ok(all) => all,
             Err(e) => {
                 self.problems.push(severity(unusable(path, &e)));
@@ -271,7 +271,7 @@ fn extension_kind(file: &Path) -> Option<Content> {
         .to_ascii_lowercase();
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     match extension.as_str() {
-        "pem" | "crt" | "cer" | "der" | "p7b" | "p7c" => Some(Content::Certificate),
+        "pem" | "crt" | "cer" | "der" | "p7b" | "p7c" | "p12" | "pfx" => Some(Content::Certificate),
         "crl" => Some(Content::Crl),
         number if digits(number) => Some(Content::Certificate),
         other => other

@@ -106,14 +106,38 @@ fn every_form_of_file_is_taken_and_only_certificates_are_kept() {
     let bag = "crl2pkcs7 -nocrl -certfile one.pem -outform";
     openssl(&dir, &format!("{bag} DER -out one.p7b"), b"");
     openssl(&dir, &format!("{bag} PEM -out pem.p7b"), b"");
+    let export = "pkcs12 -export -in user.pem -inkey one.key -certfile one.pem";
+    openssl(
+        &dir,
+        "req -x509 -key one.key -days 2 -subj /CN=user -out user.pem",
+        b"",
+    );
+    openssl(
+        &dir,
+        &format!("{export} -passout pass:secret -out one.p12"),
+        b"",
+    );
+    site.write_with_mode("word", "secret\n", 0o600);
     let with_key = [
         std::fs::read(site.path("one.key")).unwrap(),
         std::fs::read(site.path("one.pem")).unwrap(),
     ];
     site.write("with-key.pem", with_key.concat());
-    for name in ["one.pem", "one.der", "one.p7b", "pem.p7b", "with-key.pem"] {
+    for name in [
+        "one.pem",
+        "one.der",
+        "one.p7b",
+        "pem.p7b",
+        "with-key.pem",
+        "one.p12",
+    ] {
         let file = site.path(name);
-        ends(&site, &format!("trust add {}", file.display()), b"", 0);
+        let mut line = format!("trust add {}", file.display());
+        if name.ends_with("p12") {
+            ends(&site, &line, b"", 65);
+            line += &format!(" --passwd-file {}", site.path("word").display());
+        }
+        ends(&site, &line, b"", 0);
         let kept = site.files("trust");
         assert_eq!(kept.len(), 1, "{name}: {kept:?}");
         assert_eq!(kept[0].0, format!("{print}.pem"));

@@ -33,6 +33,7 @@ use rustix::fs::{Gid, Mode, OFlags, Stat, Uid, fchmod, fchown, fstat, mkdirat, o
 use rustix::io::Errno;
 use time::OffsetDateTime;
 
+use crate::config::permission::exposed;
 use crate::model::{Address, Envelope, SpoolId, micros};
 use crate::spool::durable::{self, Draft};
 use crate::spool::layout::Shelf;
@@ -180,6 +181,14 @@ impl Inbox {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(spool, flags, Mode::empty())
             .map_err(|errno| SpoolError::io("open", spool, errno))?;
+        // E6: the daemon would refuse this spool, and the mail would wait unseen.
+        if let Some(problem) = exposed(spool) {
+            return Err(SpoolError::Unsafe {
+                place: problem.file,
+                problem: problem.problem,
+                remedy: problem.remedy,
+            });
+        }
         let new = open_shelf(&root, spool, Shelf::New)?;
         let stat = fstat(&new).map_err(|errno| SpoolError::io("look at", spool, errno))?;
         Ok(Self {

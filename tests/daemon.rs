@@ -324,3 +324,55 @@ fn s16_s19_changed_envelopes_of_a_distributed_post_all_end_alike() {
         assert_eq!(site.outbox().len(), before, "{send}: nobody hears of any");
     }
 }
+
+#[test]
+fn e6_what_everybody_can_write_is_not_used_until_it_is_closed() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let site = site();
+    let set = |name: &str, mode: u32| {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(site.path(name), permissions).unwrap();
+    };
+    let list = common::site::list_directory("team");
+    site.certificate("bob", None);
+    let places = [
+        (list.clone(), 0o777, 0o755),
+        (format!("{list}/list.toml"), 0o666, 0o644),
+        (format!("{list}/subscribers"), 0o666, 0o644),
+        ("certificates".to_owned(), 0o777, 0o755),
+    ];
+    for (number, (name, open, closed)) in places.iter().enumerate() {
+        let copies = || {
+            site.outbox()
+                .iter()
+                .filter(|mail| !mail.from.is_empty())
+                .count()
+        };
+        assert_eq!(copies(), number);
+        set(name, *open);
+        assert_eq!(
+            site.queue("team@example.org", "alice@example.org", &mail(number))
+                .code,
+            0
+        );
+        let ended = site.run_once();
+        assert_eq!(ended.code, 0);
+        assert!(
+            ended.stderr.contains("chmod o-w"),
+            "{name}: {}",
+            ended.stderr
+        );
+        assert_eq!(copies(), number, "{name}: nothing leaves");
+        set(name, *closed);
+        assert_eq!(site.run_once().code, 0);
+        assert_eq!(copies(), number + 1, "{name}: it goes on");
+    }
+    set("spool", 0o777);
+    let refused = site.queue("team@example.org", "alice@example.org", &mail(9));
+    assert_eq!(refused.code, 75, "{}", refused.stderr);
+    set("spool", 0o700);
+    set("state", 0o777);
+    let refused = site.run_once();
+    assert_eq!(refused.code, 75, "{}", refused.stderr);
+    assert!(refused.stderr.contains("chmod o-w"), "{}", refused.stderr);
+}

@@ -210,6 +210,22 @@ pub fn edited_file(path: &Path, user: RelayUser) -> Vec<Problem> {
     found
 }
 
+/// Returns what lets everybody on this machine write `path`, or exchange it (contract E6, S43): what
+/// lies there could be anybody's. A missing file is not exposed.
+#[must_use]
+pub fn exposed(path: &Path) -> Option<Problem> {
+    let metadata = std::fs::metadata(path).ok()?;
+    let mode = metadata.mode() & 0o7777;
+    if mode & 0o002 != 0 && !(metadata.is_dir() && mode & 0o1000 != 0) {
+        return Some(Problem::error(
+            path,
+            format!("can be written by everybody (mode {mode:04o})"),
+            format!("chmod o-w {}", quoted(path)),
+        ));
+    }
+    above(path).into_iter().next()
+}
+
 /// Whoever can write a directory above can exchange everything below it.
 fn above(path: &Path) -> Vec<Problem> {
     let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());

@@ -16,7 +16,7 @@ use tracing::warn;
 
 use super::pace::Pace;
 use super::world::{Obstacle, Unsealable, World};
-use crate::config::permission::RelayUser;
+use crate::config::permission::{RelayUser, exposed};
 use crate::config::{Problem, Problems, Settings};
 use crate::model::list::{ContentCipher, Revocation};
 use crate::model::plan::Plan;
@@ -60,6 +60,9 @@ impl Site {
         let user = RelayUser::of_site(&settings);
         let lists = Lists::new(settings.clone());
         let state = &settings.paths.state;
+        if let Some(problem) = exposed(state) {
+            return Err(problem); // E6
+        }
         let certificates = CertificateStore::new(settings.paths.certificates.clone(), user);
         certificates.sweep(now.into());
         Ok(Self {
@@ -110,6 +113,17 @@ impl Site {
             }
         };
         let config = read.map_err(|problems| broken(&of, problems))?;
+        // E6, S43: whoever can write there decides for the list, and which key its mail is sealed to.
+        let directory = &config.directory;
+        let open = [
+            &directory.path,
+            &directory.list_toml(),
+            &directory.subscribers(),
+            &self.settings.paths.certificates,
+        ];
+        if let Some(problem) = open.into_iter().find_map(|path| exposed(path)) {
+            return Err(broken(&of, problem.into()));
+        }
         let trust = self.trust.current(&config.trust);
         self.complain(trust.problems.iter());
         if let Some(problem) = trust.trouble() {

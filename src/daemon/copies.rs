@@ -202,13 +202,11 @@ impl Copies {
 
     fn seal(&self, opened: &Opened) -> Result<Sealing, SealError> {
         let fields = opened.fields();
-        let mut ciphers: Vec<_> = self
+        let ciphers: Vec<_> = self
             .recipients
             .values()
             .map(|(_, cipher)| *cipher)
             .collect();
-        ciphers.sort_unstable();
-        ciphers.dedup();
         let outer = self.outer(&fields);
         let rng = &mut UnwrapErr(SysRng);
         match self.signing_pair() {

@@ -79,6 +79,11 @@ impl Letters<'_> {
         if let Some(sender) = &plan.sender {
             facts = facts.with(Variable::Sender, &sender.to_string());
         }
+        if kind == Kind::ListCertificate
+            && let Some(pair) = self.world.ring.encryption()
+        {
+            facts = facts.with(Variable::Expires, &shown(pair.certificate.not_after()));
+        }
         facts = facts.with(Variable::MessageRef, &message.id.to_string());
         if plan.encrypted {
             facts = facts.with(Variable::Encrypted, "yes");
@@ -145,20 +150,13 @@ impl Letters<'_> {
         token: &str,
         answered: Option<&str>,
     ) -> Result<Rendered, LetterError> {
-        let mut facts = facts.clone();
-        let announced = self.world.ring.encryption();
-        if kind == Kind::ListCertificate
-            && let Some(pair) = announced
-        {
-            facts = facts.with(Variable::Expires, &shown(pair.certificate.not_after()));
-        }
         let mut rendered = self.site.templates.render(
             kind,
             &Letter {
                 from: &self.world.policy().address,
                 to,
                 lang,
-                facts: &facts,
+                facts,
                 now: self.now,
                 token,
                 in_reply_to: answered,
@@ -168,7 +166,7 @@ impl Letters<'_> {
             warn!(notice = kind.name(), "{problem}; the built-in text is sent");
         }
         if matches!(kind, Kind::ListCertificate | Kind::Registered)
-            && let Some(pair) = announced
+            && let Some(pair) = self.world.ring.encryption()
         {
             let issuers = self.world.issuers(pair, self.now);
             rendered = self.with_certificate(rendered, &pair.certificate, &issuers)?;

@@ -133,8 +133,7 @@ impl Site {
                 problems: vec![problem.clone()],
             });
         }
-        let place = &config.directory;
-        let ring = self.ring(&config, &place.path, Some(&place.address));
+        let ring = self.ring(&config, &directory.path, Some(&directory.address));
         Ok(World {
             config,
             ring,

@@ -94,25 +94,9 @@ impl Reader {
     /// Opens an encrypted mail with `gpgsm`, in a home of its own that holds the key of `who`.
     pub fn open_with_gpgsm(&self, mail: &[u8], who: &Identity) -> Result<Vec<u8>, String> {
         let home = tempfile::Builder::new().prefix("g").tempdir().unwrap();
-        let gpgsm = |words: &[&str], input: &[u8]| {
-            let common = [
-                "--homedir",
-                text(home.path()),
-                "--batch",
-                "--yes",
-                "--disable-crl-checks",
-                "--disable-dirmngr",
-                "--pinentry-mode",
-                "loopback",
-                "--passphrase-fd",
-                "0",
-            ];
-            run(
-                self.dir.path(),
-                "gpgsm",
-                &[&common[..], words].concat(),
-                input,
-            )
+        let unlocked = |words: &[&str]| {
+            let words = [&["--passphrase-fd", "0"], words].concat();
+            gpgsm(self.dir.path(), home.path(), &words, b"x\n")
         };
         // What gpgsm 2.2 imports.
         openssl(
@@ -128,17 +112,11 @@ impl Reader {
         let file = self.put("sealed.eml", mail);
         let der = self.try_openssl(&["cms", "-cmsout", "-outform", "DER", "-in", text(&file)])?;
         self.put("sealed.der", &der);
-        let opened = gpgsm(&["--import", "one.p12"], b"x\n").and_then(|_| {
-            gpgsm(&["--output", "inside", "--decrypt", "sealed.der"], b"x\n")?;
+        let opened = unlocked(&["--import", "one.p12"]).and_then(|_| {
+            unlocked(&["--output", "inside", "--decrypt", "sealed.der"])?;
             Ok(std::fs::read(self.path("inside")).unwrap())
         });
-        // It leaves an agent behind.
-        run(
-            self.dir.path(),
-            "gpgconf",
-            &["--homedir", text(home.path()), "--kill", "all"],
-            b"",
-        )?;
+        end_gpg_agent(home.path())?;
         opened
     }
 
@@ -194,6 +172,29 @@ fn transport(print: &str) -> &'static str {
     }
 }
 
-fn text(path: &Path) -> &str {
+/// Runs gpgsm in `dir`, with a home of its own, so that no key of the person who runs the tests is
+/// touched.
+pub fn gpgsm(dir: &Path, home: &Path, words: &[&str], input: &[u8]) -> Result<Vec<u8>, String> {
+    let common = [
+        "--homedir",
+        text(home),
+        "--batch",
+        "--yes",
+        "--disable-crl-checks",
+        "--disable-dirmngr",
+        "--pinentry-mode",
+        "loopback",
+    ];
+    run(dir, "gpgsm", &[&common[..], words].concat(), input)
+}
+
+/// Ends the agent that gpgsm leaves behind.
+pub fn end_gpg_agent(home: &Path) -> Result<(), String> {
+    let words = ["--homedir", text(home), "--kill", "all"];
+    run(Path::new("/"), "gpgconf", &words, b"").map(drop)
+}
+
+/// Returns a path as a word of a command line.
+pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }

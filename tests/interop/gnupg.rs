@@ -1,9 +1,9 @@
 //! gpgsm, which KMail, mutt and Gpg4win use.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
-use super::common::lab::{Identity, lab, openssl, run};
+use super::common::foreign::{end_gpg_agent, gpgsm, text};
+use super::common::lab::{Identity, lab, openssl};
 use super::{Cells, Toolkit, assert_interoperates};
 
 /// A home of its own, so that no key of the person who runs the tests is touched.
@@ -33,22 +33,7 @@ impl Gpgsm {
     }
 
     fn run(&self, words: &[&str], input: &[u8]) -> Result<Vec<u8>, String> {
-        let common = [
-            "--homedir",
-            text(self.home.path()),
-            "--batch",
-            "--yes",
-            "--disable-crl-checks",
-            "--disable-dirmngr",
-            "--pinentry-mode",
-            "loopback",
-        ];
-        run(
-            self.home.path(),
-            "gpgsm",
-            &[&common[..], words].concat(),
-            input,
-        )
+        gpgsm(self.home.path(), self.home.path(), words, input)
     }
 
     /// With the key unlocked; the passphrase takes standard input, so content comes from a file.
@@ -74,14 +59,8 @@ impl Gpgsm {
 
 impl Drop for Gpgsm {
     fn drop(&mut self) {
-        // It leaves an agent behind.
-        let words = ["--homedir", text(self.home.path()), "--kill", "all"];
-        run(Path::new("/"), "gpgconf", &words, b"").ok();
+        end_gpg_agent(self.home.path()).ok();
     }
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
 }
 
 impl Toolkit for Gpgsm {

@@ -2,21 +2,11 @@
 
 use listseal::open::Verdict;
 
+use super::common::foreign;
 use super::lab::{TEXT, World, lab, mail};
 
-/// Runs gpgsm in a home of its own, so that no key of the person who runs the tests is touched.
 fn gpgsm(words: &[&str], input: &[u8]) -> Vec<u8> {
-    let common = [
-        "--homedir",
-        HOME,
-        "--batch",
-        "--disable-crl-checks",
-        "--disable-dirmngr",
-        "--pinentry-mode",
-        "loopback",
-    ];
-    lab()
-        .run("gpgsm", &[&common[..], words].concat(), input)
+    foreign::gpgsm(lab().dir(), &lab().path(HOME), words, input)
         .unwrap_or_else(|text| panic!("gpgsm {words:?}: {text}"))
 }
 
@@ -79,8 +69,5 @@ fn gpgsm_mail_is_opened_and_verified() {
     );
     assert!(opened.author().is_some());
     assert_eq!(opened.innermost(&message), TEXT);
-    // It leaves an agent behind.
-    lab()
-        .run("gpgconf", &["--homedir", HOME, "--kill", "all"], b"")
-        .unwrap_or_else(|text| panic!("{text}"));
+    foreign::end_gpg_agent(&lab().path(HOME)).unwrap();
 }

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! * Inflating stops at 100 times the compressed size and at the caller's limit (contract E11).
+//! * Inflating stops at 100 times the compressed size and at the caller's limit (contract E11); past
+//!   6 MiB already at 8 times, because what is inside may be held three times while it is read.
 //!
 //! # See also
 //!
@@ -44,6 +45,7 @@ pub fn inflate(content: &Tlv<'_>, limit: usize) -> Result<Zeroizing<Vec<u8>>, Re
     let bound = deflated
         .len()
         .saturating_mul(MAX_RATIO)
+        .min(deflated.len().saturating_mul(LARGE_RATIO).max(SMALL))
         .max(ALWAYS)
         .min(limit);
     let mut out = Zeroizing::new(Vec::new());
@@ -65,5 +67,9 @@ fn malformed(_: crate::asn1::Asn1Error) -> Reason {
 }
 
 const MAX_RATIO: usize = 100;
+/// What a short message may become at [`MAX_RATIO`].
+const SMALL: usize = 6 << 20;
+/// How much more than its compressed size anything longer may be.
+const LARGE_RATIO: usize = 8;
 /// A short text of blanks shrinks a thousandfold and harms nobody.
 const ALWAYS: usize = 64 * 1024;

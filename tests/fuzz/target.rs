@@ -1,0 +1,12 @@
+//! The libFuzzer binary of whichever target it is compiled as.
+
+#![no_main]
+
+mod targets;
+
+/// Every edge is counted, overflow is checked.
+const SLOWNESS: u32 = 2;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    targets::Target::named(env!("CARGO_BIN_NAME")).run(data, SLOWNESS);
+});

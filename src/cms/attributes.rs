@@ -76,6 +76,12 @@ impl<'a> Attributes<'a> {
             && self.entries.iter().all(|a| !a.values.content.is_empty())
     }
 
+    /// True when an attribute of this kind is there, with whatever values.
+    #[must_use]
+    pub fn holds(&self, kind: &Oid) -> bool {
+        self.entries.iter().any(|a| a.kind.is_oid(kind))
+    }
+
     /// Returns the only value of an attribute; none when it is absent or has several.
     #[must_use]
     pub fn single(&self, kind: &Oid) -> Option<Tlv<'a>> {

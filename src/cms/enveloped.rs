@@ -203,7 +203,15 @@ impl<'a> Enveloped<'a> {
             return Err(Reason::BadParameters);
         }
         if keys.is_empty() {
-            return Err(Reason::NoKey);
+            // Where a password alone opens it, no private key is missing.
+            let mut others = self.recipients.iter();
+            let password_alone =
+                !self.recipients.is_empty() && others.all(|r| matches!(r, Recipient::Password));
+            return Err(if password_alone {
+                Reason::PasswordRecipient
+            } else {
+                Reason::NoKey
+            });
         }
         let originators = [&self.originators, known].concat();
         let mut outcome = Err(self.unmatched());

@@ -54,6 +54,8 @@ struct Signer<'a> {
     id: CertificateId<'a>,
     digest: AlgorithmId<'a>,
     attributes: Option<Tlv<'a>>,
+    /// Nobody vouches for these.
+    unsigned: Option<Tlv<'a>>,
     algorithm: AlgorithmId<'a>,
     signature: &'a [u8],
 }
@@ -134,13 +136,13 @@ fn signer<'a>(tlv: &Tlv<'a>) -> Result<Signer<'a>, CmsError> {
     let attributes = parts.optional(tag::context(0))?;
     let algorithm = AlgorithmId::parse(&parts.read()?)?;
     let signature = parts.expect(tag::OCTET_STRING)?.content;
-    // Unsigned attributes say nothing that could be believed.
-    parts.optional(tag::context(1))?;
+    let unsigned = parts.optional(tag::context(1))?;
     parts.finish()?;
     Ok(Signer {
         id,
         digest,
         attributes,
+        unsigned,
         algorithm,
         signature,
     })

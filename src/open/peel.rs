@@ -28,6 +28,7 @@ use crate::cms::signed::Signed;
 use crate::mime::{Entity, MimeError, canon, encoding, sender};
 use crate::model::{Address, Reason};
 use crate::pki::certificate::Certificate;
+use crate::pki::pem;
 
 /// Everything that peeling has found.
 pub(super) struct Peeled {
@@ -344,16 +345,31 @@ fn with_object<T>(
     read(ContentInfo::parse(&der).map_err(CmsError::reason)?)
 }
 
-/// Returns the body without its transfer encoding, be it the one in the header or base64 that no
-/// header tells of.
+/// Returns the body without its transfer encoding, be it the one in the header, base64 that no
+/// header tells of, or the PEM that command line tools write (RFC 7468 sections 8 and 9).
 fn object_bytes<'a>(entity: &Entity<'a>) -> Result<Cow<'a, [u8]>, Reason> {
     let decoded = entity.decoded_body();
+    let pem = armored(entity.body()).or_else(|| armored(decoded.as_deref().ok()?));
+    if let Some(object) = pem {
+        return Ok(Cow::Owned(object));
+    }
     match decoded {
         Ok(body) if body.first() == Some(&tag::SEQUENCE) => Ok(body),
         decoded => match encoding::base64(entity.body()) {
             Ok(body) if body.first() == Some(&tag::SEQUENCE) => Ok(Cow::Owned(body)),
             _ => decoded.map_err(|_| Reason::Malformed),
         },
+    }
+}
+
+/// Returns what the one PEM block holds that `text` is.
+fn armored(text: &[u8]) -> Option<Vec<u8>> {
+    if !text.trim_ascii_start().starts_with(b"-----BEGIN ") {
+        return None;
+    }
+    match pem::blocks(text).ok()?.as_slice() {
+        [only] if only.body.first() == Some(&tag::SEQUENCE) => Some(only.body.to_vec()),
+        _ => None,
     }
 }
 

@@ -99,7 +99,9 @@ fn is_surely_signature(part: &Entity<'_>) -> bool {
             .and_then(Label::of_name)
             .is_some_and(|label| label == Label::Signed)
     };
-    is_signature_kind(kind) || (kind == "application/octet-stream" && named())
+    is_signature_kind(kind)
+        || is_object_kind(kind)
+        || (kind == "application/octet-stream" && named())
 }
 
 fn is_object_kind(kind: &str) -> bool {

@@ -206,6 +206,14 @@ fn what_is_not_for_us_says_so() {
     let opened = World::of(&["list"]).open(&message);
     assert_eq!(opened.reason(), Some(Reason::PasswordRecipient));
     assert_eq!(opened.decrypted(), Some(false));
+    let reason = |message: &[u8]| World::of(&[]).open(message).reason();
+    assert_eq!(reason(&message), Some(Reason::PasswordRecipient));
+    let both = lab().feed(
+        "cms -encrypt -aes-256-cbc -pwri_password secret bob.pem",
+        TEXT,
+    );
+    let message = mail("alice@example.org", &both);
+    assert_eq!(reason(&message), Some(Reason::NoKey));
 }
 
 #[test]

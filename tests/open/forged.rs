@@ -10,14 +10,14 @@ use listseal::pki::path::ChainVerdict;
 use super::lab::{TEXT, World, binary, lab, mail, object, parts};
 
 /// Takes an opaque SignedData apart and puts it together changed.
-struct Forged<'a> {
-    digests: Vec<u8>,
-    content: Vec<u8>,
-    certificates: &'a [u8],
-    signers: Vec<u8>,
+pub struct Forged<'a> {
+    pub digests: Vec<u8>,
+    pub content: Vec<u8>,
+    pub certificates: &'a [u8],
+    pub signers: Vec<u8>,
 }
 
-fn taken_apart(der: &[u8]) -> Forged<'_> {
+pub fn taken_apart(der: &[u8]) -> Forged<'_> {
     let found = parts(der);
     Forged {
         digests: found[1].raw.to_vec(),
@@ -28,9 +28,17 @@ fn taken_apart(der: &[u8]) -> Forged<'_> {
 }
 
 impl Forged<'_> {
-    fn open(&self, legacy: Legacy) -> (Verdict, Option<Reason>) {
+    pub fn open(&self, legacy: Legacy) -> (Verdict, Option<Reason>) {
+        let opened = World::of(&[])
+            .legacy(legacy)
+            .open(&binary("signed-data", &self.der()));
+        (opened.signature(), opened.reason())
+    }
+
+    /// The object, put together again.
+    pub fn der(&self) -> Vec<u8> {
         let version = [0x02, 1, 1];
-        let der = object(
+        object(
             &oid::SIGNED_DATA,
             &[
                 &version,
@@ -39,11 +47,7 @@ impl Forged<'_> {
                 self.certificates,
                 &self.signers,
             ],
-        );
-        let opened = World::of(&[])
-            .legacy(legacy)
-            .open(&binary("signed-data", &der));
-        (opened.signature(), opened.reason())
+        )
     }
 }
 
@@ -54,7 +58,7 @@ fn encapsulated(content: &[u8]) -> Vec<u8> {
     ])
 }
 
-fn opaque() -> Vec<u8> {
+pub fn opaque() -> Vec<u8> {
     lab().sign("alice", "-nodetach -outform DER -binary", TEXT)
 }
 
@@ -79,22 +83,11 @@ fn s25_signed_attributes_cannot_pass_for_content() {
     forged.content = encapsulated(&attributes);
     forged.signers = element(0x31, &[&element(0x30, &[&kept])]);
     // The forgery is a real one: openssl takes it.
-    let version = [0x02, 1, 1];
-    let object = object(
-        &oid::SIGNED_DATA,
-        &[
-            &version,
-            &forged.digests,
-            &forged.content,
-            forged.certificates,
-            &forged.signers,
-        ],
-    );
     let words = [
         "cms", "-verify", "-binary", "-inform", "DER", "-CAfile", "root.pem",
     ];
     assert_eq!(
-        lab().run("openssl", &words, &object).as_deref(),
+        lab().run("openssl", &words, &forged.der()).as_deref(),
         Ok(&attributes[..])
     );
     for legacy in [Legacy::NONE, Legacy::NO_SIGNED_ATTRIBUTES, Legacy::ALL] {

@@ -9,6 +9,7 @@
     missing_docs
 )]
 
+mod attributes;
 #[path = "../common/mod.rs"]
 mod common;
 mod encrypted;

@@ -109,6 +109,44 @@ fn footer_below_a_padded_object_is_no_part_of_it() {
 }
 
 #[test]
+fn objects_in_pem_are_read_as_text_and_as_attached_files() {
+    let pem = |words: &str| {
+        let made = lab().feed(&format!("cms -outform PEM {words}"), TEXT);
+        assert!(made.starts_with(b"-----BEGIN CMS-----"));
+        made
+    };
+    let signer = "-sign -signer alice.pem -inkey alice.key";
+    let base64 = |bytes: &[u8]| lab().feed("base64", bytes);
+    let sealed = pem("-encrypt -aes-256-cbc list.pem");
+    let opaque = pem(&format!("{signer} -nodetach"));
+    let kind = "Content-Type: application/pkcs7-mime; name=smime.p7m";
+    let attached = format!("{kind}\nContent-Transfer-Encoding: base64");
+    for (header, decoded, read_as) in [
+        (kind, &sealed, None),
+        (kind, &opaque, Some("alice@example.org")),
+        (&attached, &base64(&sealed), None),
+        (&attached, &base64(&opaque), Some("alice@example.org")),
+        // The encoding of the block itself, in the header of the part.
+        (&attached, &opaque, Some("alice@example.org")),
+    ] {
+        let report = read(header, decoded);
+        assert_eq!(report["author"].as_str(), read_as, "{report}");
+        assert_ne!(report["decrypted"], false, "{report}");
+    }
+    let signature = String::from_utf8(pem(signer)).unwrap();
+    let entity = format!(
+        "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; boundary=b\n\n\
+         --b\n{}\n--b\nContent-Type: application/pkcs7-signature\n\n{signature}\n--b--\n",
+        str::from_utf8(TEXT).unwrap()
+    );
+    let report = World::of(&[]).report(&mail("alice@example.org", entity.as_bytes()));
+    assert_eq!(report["author"], "alice@example.org", "{report}");
+    // Two objects, and each reader would choose his own.
+    let report = read(kind, &[opaque, sealed].concat());
+    assert_eq!(report["reason"], "malformed");
+}
+
+#[test]
 fn multiparts_are_verified_whatever_surrounds_their_parts() {
     let signed = String::from_utf8(lab().sign("alice", "", TEXT)).unwrap();
     let signed = signed.replace("\r\n", "\n");
@@ -145,6 +183,9 @@ fn multiparts_are_verified_whatever_surrounds_their_parts() {
             "Content-Type: application/x-pkcs7-signature;",
             "Content-Type: application/pkcs7-mime;",
         ),
+        signed
+            .replace("protocol=\"application/x-pkcs7-signature\"; ", "")
+            .replace("application/x-pkcs7-signature;", "application/pkcs7-mime;"),
         signed.replace("This is an S/MIME signed message\n", ""),
         signed.replace(
             "This is an S/MIME signed message",

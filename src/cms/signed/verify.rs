@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use super::{Signed, Signer};
 use crate::asn1::reader::tag;
 use crate::asn1::{Tlv, oid};
-use crate::cms::algorithms::{SIGNATURE_NAMES, dotted};
+use crate::cms::algorithms::{AlgorithmId, SIGNATURE_NAMES, dotted};
 use crate::cms::attributes::{Attributes, is_set_of_attributes};
 use crate::cms::certificate_id::CertificateId;
 use crate::cms::content_info::ContentKind;
@@ -104,7 +104,7 @@ impl<'a> Signed<'a> {
         SignerEvidence {
             certificate: certificate.cloned(),
             result,
-            digest: Digest::from_oid(&signer.digest.oid).map_or_else(
+            digest: digest_of(&signer.digest).map_or_else(
                 || dotted(&signer.digest.oid),
                 |digest| digest.name().to_owned(),
             ),
@@ -129,13 +129,12 @@ impl<'a> Signed<'a> {
         content: &mut Digested<'c>,
         legacy: Legacy,
     ) -> Result<Covered<'c>, Reason> {
-        let digest = Digest::from_algorithm(&signer.digest.whole)
-            .map_err(|_| Reason::UnsupportedAlgorithm)?;
+        let digest = digest_of(&signer.digest).ok_or(Reason::UnsupportedAlgorithm)?;
         // S27: an empty set, and one without this algorithm, are refused.
         if !self
             .digests
             .iter()
-            .any(|listed| listed.oid.content == signer.digest.oid.content)
+            .any(|listed| digest_of(listed) == Some(digest))
         {
             return Err(Reason::DigestNotListed);
         }
@@ -145,13 +144,18 @@ impl<'a> Signed<'a> {
         let algorithm = SignatureAlgorithm::from_tlv(signer.algorithm.whole)
             .and_then(|named| named.with_digest(digest))
             .map_err(SignatureError::reason)?;
+        if signer.unsigned.is_some_and(|tlv| is_misplaced(&tlv)) {
+            return Err(Reason::BadSignedAttributes);
+        }
         let Some(attributes) = attributes else {
             return Ok(Covered {
                 algorithm,
                 bytes: self.bare(content.content, legacy)?,
             });
         };
-        if !attributes.are_distinct() {
+        let several_times =
+            attributes.holds(&oid::SIGNING_TIME) && attributes.single(&oid::SIGNING_TIME).is_none();
+        if !attributes.are_distinct() || several_times || attributes.holds(&oid::COUNTERSIGNATURE) {
             return Err(Reason::BadSignedAttributes);
         }
         let named = attributes
@@ -201,6 +205,21 @@ impl<'a> Signed<'a> {
         };
         self.certificates.iter().find(|c| id.names(c)).cloned()
     }
+}
+
+/// Returns the digest that an AlgorithmIdentifier names. Some signers put their signature algorithm
+/// where its digest belongs.
+fn digest_of(algorithm: &AlgorithmId<'_>) -> Option<Digest> {
+    Digest::from_algorithm(&algorithm.whole)
+        .ok()
+        .or_else(|| SignatureAlgorithm::from_tlv(algorithm.whole).ok()?.digest())
+}
+
+/// True for unsigned attributes among which is one that has its place under the signature alone
+/// (RFC 5652 sections 11.1 to 11.3): whoever shows it would show what nobody signed.
+fn is_misplaced(unsigned: &Tlv<'_>) -> bool {
+    let signed_only = [oid::CONTENT_TYPE, oid::MESSAGE_DIGEST, oid::SIGNING_TIME];
+    Attributes::parse(unsigned).is_ok_and(|found| signed_only.iter().any(|kind| found.holds(kind)))
 }
 
 /// What a signature value is computed over, and how.

@@ -107,6 +107,7 @@ fn from_rsa(der: &[u8]) -> Result<(PublicKey, Zeroizing<Vec<u8>>, Kind), KeyErro
         modulus: trimmed(&decrypt.n().to_be_bytes()),
         exponent: trimmed(&decrypt.e().to_be_bytes()),
         pss_only: false,
+        pss: None,
     };
     let pkcs8 = envelope(
         &writer::algorithm(&oid::RSA_ENCRYPTION, &writer::null()),

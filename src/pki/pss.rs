@@ -20,7 +20,7 @@ use crate::pki::signature::SignatureError;
 
 /// RSASSA-PSS-params.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Parameters {
+pub struct Parameters {
     /// The digest of the message.
     pub(super) digest: Digest,
     /// The digest inside MGF1.
@@ -64,6 +64,11 @@ impl Parameters {
             mgf,
             salt: usize::try_from(salt).unwrap_or(usize::MAX),
         })
+    }
+
+    /// True where a key that is tied to `allowed` may sign so (RFC 4055 section 3.3).
+    pub(super) fn are_within(&self, allowed: &Self) -> bool {
+        self.digest == allowed.digest && self.mgf == allowed.mgf && self.salt >= allowed.salt
     }
 
     /// Checks `signature` over `message`.

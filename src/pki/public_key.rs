@@ -18,6 +18,7 @@ use crate::model::Reason;
 use crate::model::list::Legacy;
 use crate::pki::Digest;
 use crate::pki::extension::KeyUsage;
+use crate::pki::pss;
 
 /// A named curve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +73,8 @@ pub enum PublicKey {
         exponent: Vec<u8>,
         /// True for a key that its certificate ties to RSASSA-PSS.
         pss_only: bool,
+        /// The parameters that it is tied to, where it is (RFC 4055 section 3.3).
+        pss: Option<pss::Parameters>,
     },
     /// ECDSA or ECDH.
     Ec {
@@ -110,10 +113,16 @@ impl PublicKey {
         spki.finish()?;
         let kind = algorithm.expect(tag::OID)?;
         if kind.is_oid(&oid::RSA_ENCRYPTION) {
-            return rsa(key, false);
+            return rsa(key, false, None);
         }
         if kind.is_oid(&oid::RSA_PSS) {
-            return rsa(key, true);
+            let tied = match algorithm.optional(tag::SEQUENCE)? {
+                Some(parameters) => {
+                    Some(pss::Parameters::parse(&parameters).map_err(|_| KeyProblem::Unsupported)?)
+                }
+                None => None,
+            };
+            return rsa(key, true, tied);
         }
         if kind.is_oid(&oid::EC_PUBLIC_KEY) {
             // Named curves only: parameters spelt out are an attack (contract S47).
@@ -250,7 +259,7 @@ impl PublicKey {
     }
 }
 
-fn rsa(key: &[u8], pss_only: bool) -> Result<PublicKey, KeyProblem> {
+fn rsa(key: &[u8], pss_only: bool, pss: Option<pss::Parameters>) -> Result<PublicKey, KeyProblem> {
     let mut numbers = Reader::only(key, tag::SEQUENCE)?.children();
     let modulus = positive(numbers.expect(tag::INTEGER)?.content)?;
     let exponent = positive(numbers.expect(tag::INTEGER)?.content)?;
@@ -259,6 +268,7 @@ fn rsa(key: &[u8], pss_only: bool) -> Result<PublicKey, KeyProblem> {
         modulus,
         exponent,
         pss_only,
+        pss,
     })
 }
 
@@ -322,6 +332,7 @@ mod tests {
             modulus,
             exponent: exponent.to_vec(),
             pss_only: false,
+            pss: None,
         }
     }
 

@@ -206,6 +206,12 @@ pub fn verify(
                 pss_only: false, ..
             },
         ) => verify_pkcs1(key, digest, message, signature),
+        (
+            Scheme::Pss(parameters),
+            PublicKey::Rsa {
+                pss: Some(allowed), ..
+            },
+        ) if !parameters.are_within(allowed) => Err(SignatureError::Parameters),
         (Scheme::Pss(parameters), PublicKey::Rsa { .. }) => {
             parameters.verify(&rsa_key(key)?, message, signature)
         }
@@ -364,6 +370,13 @@ mod tests {
             ),
             ("rsa-pss", "-sha256", "rsassa-pss", Legacy::NONE),
             (
+                "rsa-pss -pkeyopt rsa_pss_keygen_md:sha384 -pkeyopt rsa_pss_keygen_mgf1_md:sha256 \
+                 -pkeyopt rsa_pss_keygen_saltlen:20",
+                "-sha384 -sigopt rsa_pss_saltlen:48",
+                "rsassa-pss",
+                Legacy::NONE,
+            ),
+            (
                 "ec -pkeyopt ec_paramgen_curve:P-256",
                 "-sha256",
                 "ecdsa",
@@ -426,6 +439,54 @@ mod tests {
                 Err(SignatureError::Mismatch),
                 "{key} {options}"
             );
+        }
+    }
+
+    #[test]
+    fn key_tied_to_pss_parameters_is_used_with_no_weaker_ones() {
+        let scratch = Scratch::new();
+        scratch.openssl("req -x509 -newkey rsa:2048 -nodes -keyout k.pem -out c.pem -subj /CN=x");
+        scratch.write("m", b"message");
+        let context = |n, inner: &[u8]| writer::element(tag::context(n), &[inner]);
+        let parameters = |digest: Digest, mgf: Digest, salt: u64| {
+            writer::sequence(&[
+                &context(0, &digest.algorithm()),
+                &context(1, &writer::algorithm(&oid::MGF1, &mgf.algorithm())),
+                &context(2, &writer::small_uint(salt)),
+            ])
+        };
+        // The same key under a SubjectPublicKeyInfo that ties it.
+        let octets = scratch.certificate("c.pem").public_key().unwrap().octets();
+        let tied = parameters(Digest::Sha256, Digest::Sha256, 32);
+        let spki = writer::sequence(&[
+            &writer::algorithm(&oid::RSA_PSS, &tied),
+            &writer::bit_string(&octets),
+        ]);
+        let key = PublicKey::from_spki(&spki).unwrap();
+        let free = scratch.certificate("c.pem").public_key().unwrap();
+        let refused = Err(SignatureError::Parameters);
+        for (digest, mgf, salt, expected) in [
+            (Digest::Sha256, Digest::Sha256, 32, Ok(())),
+            (Digest::Sha256, Digest::Sha256, 64, Ok(())),
+            (Digest::Sha256, Digest::Sha256, 20, refused),
+            (Digest::Sha512, Digest::Sha256, 64, refused),
+            (Digest::Sha256, Digest::Sha512, 32, refused),
+        ] {
+            scratch.openssl(&format!(
+                "dgst -{} -sign k.pem -sigopt rsa_padding_mode:pss -sigopt rsa_mgf1_md:{} \
+                 -sigopt rsa_pss_saltlen:{salt} -out s m",
+                digest.name(),
+                mgf.name()
+            ));
+            let der = writer::algorithm(&oid::RSA_PSS, &parameters(digest, mgf, salt));
+            let algorithm = SignatureAlgorithm::from_tlv(Reader::new(&der).read().unwrap());
+            let signature = scratch.read("s");
+            let check = |key| {
+                let algorithm = algorithm.as_ref().unwrap();
+                verify(key, algorithm, b"message", &signature, Legacy::NONE)
+            };
+            assert_eq!(check(&key), expected, "{digest:?} {mgf:?} {salt}");
+            assert_eq!(check(&free), Ok(()));
         }
     }
 

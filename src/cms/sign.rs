@@ -5,10 +5,11 @@
 //! * A signature covers signed attributes, among them content type and digest (contract S25).
 //! * The digest is the one the signature algorithm uses (contract S27).
 //! * What the capabilities announce, the list can read.
+//! * The signature names its certificate, so that no other one for the same key can take its place.
 //!
 //! # See also
 //!
-//! RFC 5652 section 5, RFC 8551 sections 2.5 and 3.2.2 (certs-only), RFC 5754.
+//! RFC 5652 section 5, RFC 8551 sections 2.5 and 3.2.2 (certs-only), RFC 5754, RFC 5035.
 
 use ::cms::content_info::{CmsVersion, ContentInfo};
 use ::cms::signed_data::{DigestAlgorithmIdentifiers, EncapsulatedContentInfo};
@@ -21,7 +22,8 @@ use x509_cert::spki::AlgorithmIdentifierOwned;
 use crate::asn1::oid::{self, Oid};
 use crate::asn1::reader::tag;
 use crate::asn1::writer;
-use crate::pki::{Certificate, Digest, KeyError, KeyPair, time as asn1_time};
+use crate::pki::capabilities::oaep_algorithm;
+use crate::pki::{Certificate, Digest, KeyError, KeyPair, PublicKey, time as asn1_time};
 
 /// A detached signature and the digest it uses.
 pub struct Detached {
@@ -68,7 +70,8 @@ struct SignerInfo {
 
 /// Signs `content`, which the caller has brought into canonical form (CRLF).
 ///
-/// The pair's certificate and chain are enclosed, and `extra` besides. The first certificate that
+/// The pair's certificate and chain are enclosed, and `extra` besides, but no root of the chain: who
+/// believes in it has it (RFC 8550 section 2.3). The first certificate that
 /// may be encrypted to, of `extra` or else the pair's own, is named as the one to encrypt to. Leave
 /// `signing_time` out of what is distributed: clients compare it with Date.
 ///
@@ -87,7 +90,7 @@ pub fn signed_detached(
         .iter()
         .chain(std::iter::once(certificate))
         .find(|one| one.usage().encrypt);
-    let attributes = attributes(digest.of(content), preferred, signing_time)?;
+    let attributes = attributes(digest.of(content), certificate, preferred, signing_time)?;
     // Signed with the tag of a SET, written with the context tag (RFC 5652 section 5.4).
     let (algorithm, _, signature) = pair.key.sign(&attributes.to_der()?)?;
     let digest_algorithm = AlgorithmIdentifierOwned::from_der(&digest.algorithm())?;
@@ -99,7 +102,9 @@ pub fn signed_detached(
         signature_algorithm: AlgorithmIdentifierOwned::from_der(&algorithm)?,
         signature: OctetString::new(signature)?,
     };
-    let bag = std::iter::once(certificate).chain(&pair.chain).chain(extra);
+    let chain = pair.chain.iter();
+    let chain = chain.filter(|one| one.issuer_der() != one.subject_der());
+    let bag = std::iter::once(certificate).chain(chain).chain(extra);
     let der = signed_data(vec![digest_algorithm], bag, vec![signer])?;
     Ok(Detached { der, digest })
 }
@@ -142,6 +147,7 @@ fn signed_data<'a>(
 
 fn attributes(
     message_digest: Vec<u8>,
+    signer: &Certificate,
     preferred: Option<&Certificate>,
     signing_time: Option<OffsetDateTime>,
 ) -> Result<Attributes, der::Error> {
@@ -151,7 +157,14 @@ fn attributes(
             oid::MESSAGE_DIGEST,
             Any::new(Tag::OctetString, message_digest)?,
         )?,
-        attribute(oid::SMIME_CAPABILITIES, Any::encode_from(&capabilities())?)?,
+        attribute(
+            oid::SMIME_CAPABILITIES,
+            Any::encode_from(&capabilities(preferred)?)?,
+        )?,
+        attribute(
+            oid::SIGNING_CERTIFICATE_V2,
+            Any::from_der(&signing_certificate(signer))?,
+        )?,
     ];
     if let Some(certificate) = preferred {
         let name = issuer_and_serial(tag::context(0), certificate);
@@ -183,8 +196,18 @@ fn issuer_and_serial(tag: u8, certificate: &Certificate) -> Vec<u8> {
     )
 }
 
-/// SMIMECapabilities: the content ciphers that the list reads, best first (RFC 8551 section 2.5.2).
-fn capabilities() -> Vec<AlgorithmIdentifierOwned> {
+/// SigningCertificateV2 with one ESSCertIDv2; SHA-256 is its default and stays out. Issuer and serial
+/// number stand in the SignerInfo already (RFC 5035 sections 3 and 4).
+fn signing_certificate(certificate: &Certificate) -> Vec<u8> {
+    let one = writer::sequence(&[&writer::octet_string(&certificate.sha256())]);
+    writer::sequence(&[&writer::sequence(&[&one])])
+}
+
+/// SMIMECapabilities: what the list reads, best first, content ciphers and then key transport to
+/// `certificate` (RFC 8551 section 2.5.2).
+fn capabilities(
+    certificate: Option<&Certificate>,
+) -> Result<Vec<AlgorithmIdentifierOwned>, der::Error> {
     let ciphers = [
         oid::AES256_GCM,
         oid::AES128_GCM,
@@ -196,5 +219,10 @@ fn capabilities() -> Vec<AlgorithmIdentifierOwned> {
         oid,
         parameters: None,
     };
-    ciphers.into_iter().map(one).collect()
+    let mut all: Vec<_> = ciphers.into_iter().map(one).collect();
+    let key = certificate.and_then(|one| one.public_key().ok());
+    if matches!(key, Some(PublicKey::Rsa { .. })) {
+        all.push(AlgorithmIdentifierOwned::from_der(&oaep_algorithm())?);
+    }
+    Ok(all)
 }

@@ -22,14 +22,14 @@ use super::passphrase::{PassphraseSource, passphrase};
 use super::settings::{SIZES, Settings};
 use super::table::{Found, Table};
 use super::words::{
-    CIPHERS, ENCRYPT, FLOORS, MISSING, ON_UNDECRYPTABLE, REVOCATION, SUBJECT, language, legacy,
-    scenario_name, title,
+    CIPHERS, ENCRYPT, FLOORS, MISSING, ON_UNDECRYPTABLE, REVOCATION, SUBJECT, TRANSPORTS, language,
+    legacy, scenario_name, title,
 };
 use super::{Problem, Problems};
 use crate::model::Address;
 use crate::model::list::{
     CipherChoice, ContentCipher, Encrypt, Legacy, ListPolicy, MissingCertificate, OnUndecryptable,
-    Revocation, SubjectPolicy,
+    Revocation, SubjectPolicy, TransportChoice,
 };
 
 /// Where a set of list keys stands.
@@ -66,6 +66,8 @@ pub struct ListKeys {
     pub missing_certificate: Option<MissingCertificate>,
     /// `content_cipher`.
     pub content_cipher: Option<CipherChoice>,
+    /// `key_transport`.
+    pub key_transport: Option<TransportChoice>,
     /// `floor`.
     pub floor: Option<ContentCipher>,
     /// `sign`.
@@ -153,6 +155,7 @@ impl ListKeys {
             on_undecryptable: plain(table.choice("on_undecryptable", &ON_UNDECRYPTABLE, findings)),
             missing_certificate: plain(table.choice("missing_certificate", &MISSING, findings)),
             content_cipher: places.note("content_cipher", content_cipher),
+            key_transport: plain(table.choice("key_transport", &TRANSPORTS, findings)),
             floor: places.note("floor", floor),
             sign: table.boolean("sign", findings),
             subject: plain(table.choice("subject", &SUBJECT, findings)),
@@ -212,6 +215,7 @@ impl ListKeys {
             on_undecryptable: self.on_undecryptable.or(outer.on_undecryptable),
             missing_certificate: self.missing_certificate.or(outer.missing_certificate),
             content_cipher: self.content_cipher.or(outer.content_cipher),
+            key_transport: self.key_transport.or(outer.key_transport),
             floor: self.floor.or(outer.floor),
             sign: self.sign.or(outer.sign),
             subject: self.subject.or(outer.subject),
@@ -294,6 +298,7 @@ impl ListKeys {
                 .missing_certificate
                 .unwrap_or(usual.missing_certificate),
             content_cipher,
+            key_transport: self.key_transport.unwrap_or(usual.key_transport),
             floor,
             sign: self.sign.unwrap_or(usual.sign),
             subject: self.subject.unwrap_or(usual.subject),

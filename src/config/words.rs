@@ -6,8 +6,8 @@
 //! a dot.
 
 use crate::model::list::{
-    CipherChoice, ContentCipher, Encrypt, Legacy, MissingCertificate, OnUndecryptable, Revocation,
-    SubjectPolicy,
+    CipherChoice, ContentCipher, Encrypt, KeyTransport, Legacy, MissingCertificate,
+    OnUndecryptable, Revocation, SubjectPolicy, TransportChoice,
 };
 
 pub(super) fn title(text: &str) -> Result<String, &'static str> {
@@ -72,6 +72,11 @@ pub(super) const CIPHERS: [(&str, CipherChoice); 5] = [
     ("aes-128-gcm", CipherChoice::Fixed(ContentCipher::Aes128Gcm)),
     ("aes-256-cbc", CipherChoice::Fixed(ContentCipher::Aes256Cbc)),
     ("aes-128-cbc", CipherChoice::Fixed(ContentCipher::Aes128Cbc)),
+];
+pub(super) const TRANSPORTS: [(&str, TransportChoice); 3] = [
+    ("auto", TransportChoice::Auto),
+    ("oaep", TransportChoice::Fixed(KeyTransport::Oaep)),
+    ("pkcs1-v1_5", TransportChoice::Fixed(KeyTransport::Pkcs1v15)),
 ];
 pub(super) const FLOORS: [(&str, ContentCipher); 4] = [
     ("aes-128-cbc", ContentCipher::Aes128Cbc),

@@ -41,7 +41,7 @@ use crate::model::{Reason, SpoolId};
 use crate::open::Opened;
 use crate::pki::KeyPair;
 use crate::relay::Content;
-use crate::seal::{Outer, Passed, Recipient, SealError, Sealing, list_signed};
+use crate::seal::{Cover, Outer, Passed, Recipient, SealError, Sealing, list_signed};
 use crate::spool::{Message, Slot, Spool, SpoolError};
 
 /// Makes the mails of one plan.
@@ -211,7 +211,8 @@ impl Copies {
         let rng = &mut UnwrapErr(SysRng);
         match self.signing_pair() {
             Some(pair) => {
-                let signed = list_signed(opened.sealing_entity(), pair, &[], rng)?;
+                let signed =
+                    list_signed(opened.sealing_entity(), &outer, Cover::Sealed, pair, rng)?;
                 Sealing::new(&signed, &outer, &ciphers, rng)
             }
             None => Sealing::new(opened.sealing_entity(), &outer, &ciphers, rng),
@@ -224,7 +225,7 @@ impl Copies {
         match self.signing_pair() {
             Some(pair) => {
                 let rng = &mut UnwrapErr(SysRng);
-                let signed = list_signed(opened.sealing_entity(), pair, &[], rng)?;
+                let signed = list_signed(opened.sealing_entity(), &outer, Cover::Clear, pair, rng)?;
                 Passed::signed(&signed, &outer)
             }
             None => match Entity::parse(&self.message.data) {

@@ -63,7 +63,7 @@ pub(super) fn keep(
         let signed = known.signed.min(now);
         let noted = site
             .certificates
-            .note_capabilities(&known.address, signed, &known.ciphers);
+            .note_capabilities(&known.address, signed, &known.reads);
         if let Err(problem) = noted {
             site.complain([&problem]);
         }

@@ -26,7 +26,7 @@ use crate::notice::Templates;
 use crate::pki::Certificate;
 use crate::pki::path::{ChainVerdict, Purpose};
 use crate::relay::topic;
-use crate::seal::{self, Recipient, cipher_for, usable};
+use crate::seal::{self, Recipient, cipher_for, transport_for, usable};
 use crate::store::anchors::TrustStore;
 use crate::store::certificates::{CertificateStore, Unusable};
 use crate::store::claims::KeyClaims;
@@ -297,9 +297,12 @@ impl Site {
         now: OffsetDateTime,
     ) -> Result<(Recipient, ContentCipher), Unsealable> {
         let certificate = self.certificate(world, address, now)?;
-        let recipient = seal::recipient(&certificate, now)?;
-        let capabilities = self.certificates.capabilities(address);
-        let cipher = cipher_for(&world.config.policy, capabilities.as_deref())?;
+        let reads = self.certificates.capabilities(address);
+        let policy = &world.config.policy;
+        let transport = transport_for(policy, reads.as_ref());
+        let recipient = seal::recipient(&certificate, transport, now)?;
+        let ciphers = reads.as_ref().map(|reads| &reads.ciphers[..]);
+        let cipher = cipher_for(policy, ciphers)?;
         Ok((recipient, cipher))
     }
 

@@ -31,6 +31,8 @@ pub struct ListPolicy {
     pub missing_certificate: MissingCertificate,
     /// Content cipher of sealed copies.
     pub content_cipher: CipherChoice,
+    /// How content keys travel to RSA keys.
+    pub key_transport: TransportChoice,
     /// Nobody gets a copy weaker than this (contract S23).
     pub floor: ContentCipher,
     /// Whether the list signs what it distributes.
@@ -62,6 +64,7 @@ impl ListPolicy {
             on_undecryptable: OnUndecryptable::default(),
             missing_certificate: MissingCertificate::default(),
             content_cipher: CipherChoice::default(),
+            key_transport: TransportChoice::default(),
             floor: ContentCipher::Aes128Cbc,
             sign: false,
             subject: SubjectPolicy::default(),
@@ -191,6 +194,48 @@ pub enum CipherChoice {
     Auto,
     /// Always this one.
     Fixed(ContentCipher),
+}
+
+/// How a content key is encrypted to an RSA key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyTransport {
+    /// RSAES-OAEP with SHA-256; gpgsm and older mailers cannot read it.
+    Oaep,
+    /// RSAES-PKCS1-v1_5, which every mailer reads (RFC 8551 section 2.3).
+    #[default]
+    Pkcs1v15,
+}
+
+/// `key_transport =`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TransportChoice {
+    /// OAEP to subscribers whose program announced it, else PKCS#1 v1.5 (contract section 5.7).
+    #[default]
+    Auto,
+    /// Always this one.
+    Fixed(KeyTransport),
+}
+
+impl TransportChoice {
+    /// Returns the word used in `list.toml` and in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Fixed(KeyTransport::Oaep) => "oaep",
+            Self::Fixed(KeyTransport::Pkcs1v15) => "pkcs1-v1_5",
+        }
+    }
+}
+
+/// What a subscriber's mail program announced that it reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readable {
+    /// Content ciphers.
+    pub ciphers: Vec<ContentCipher>,
+    /// RSAES-OAEP with SHA-256.
+    #[serde(default)]
+    pub oaep: bool,
 }
 
 /// `revocation =`: what a certificate without a valid CRL is worth.

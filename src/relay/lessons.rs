@@ -11,11 +11,11 @@ use time::OffsetDateTime;
 use crate::authorize::proven_author;
 use crate::harvest::{Decision as Choice, Doubt, Evidence, Learned, decide, harvest};
 use crate::model::Address;
-use crate::model::list::ContentCipher;
+use crate::model::list::Readable;
 use crate::model::plan::Item;
 use crate::notice::{Kind, Variable};
 use crate::open::Opened;
-use crate::pki::capabilities::content_ciphers;
+use crate::pki::capabilities::{content_ciphers, reads_oaep};
 use crate::pki::{Certificate, Slot};
 use crate::relay::{Case, Noted, Present};
 
@@ -39,8 +39,8 @@ pub struct Capabilities {
     pub address: Address,
     /// When it was signed.
     pub signed: OffsetDateTime,
-    /// The content ciphers among it.
-    pub ciphers: Vec<ContentCipher>,
+    /// What it reads.
+    pub reads: Readable,
 }
 
 impl Lessons {
@@ -119,12 +119,16 @@ impl Lessons {
 
 fn capabilities(author: &Address, opened: &Opened, now: OffsetDateTime) -> Option<Capabilities> {
     let evidence = &opened.signer()?.evidence;
-    let ciphers = content_ciphers(evidence.capabilities.as_deref()?).ok()?;
+    let announced = evidence.capabilities.as_deref()?;
+    let reads = Readable {
+        ciphers: content_ciphers(announced).ok()?,
+        oaep: reads_oaep(announced),
+    };
     Some(Capabilities {
         address: author.clone(),
         // A time in the future would outlive every later announcement.
         signed: evidence.signing_time.unwrap_or(now).min(now),
-        ciphers,
+        reads,
     })
 }
 

@@ -6,6 +6,7 @@
 //! * A copy that is sealed carries an allow-list of the author's fields, and none that a signature
 //!   of the author's provider covers in vain (DKIM, ARC: decision 13).
 //! * Loop marks and Received fields stay: that is how loops are found.
+//! * Where From is the list, the author stands in Author (RFC 9057), whatever Reply-To says.
 //!
 //! # See also
 //!
@@ -14,8 +15,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::mime::Field;
+use super::Cover;
 use crate::mime::write::{Header, WriteError};
+use crate::mime::{Entity, Field};
 use crate::model::Address;
 use crate::model::list::{ListPolicy, SubjectPolicy};
 
@@ -106,8 +108,37 @@ impl Outer<'_> {
         Ok(header)
     }
 
+    /// Fields to repeat inside the list's signature, as they are shown outside, but with the true
+    /// Subject; a sealed copy notes the outer ones in HP-Outer (RFC 9788 section 2).
+    pub(super) fn protected(&self, cover: Cover) -> Result<Header, WriteError> {
+        let outside = match cover {
+            Cover::Clear => self.around_new_body()?,
+            Cover::Sealed => self.sealed()?,
+        };
+        let outside = outside.with_body(b"");
+        let mut header = Header::new();
+        let mut noted = Header::new();
+        // What could not be read as a header would not leave as one either.
+        let Ok(outside) = Entity::parse(&outside) else {
+            return Ok(header);
+        };
+        for name in PROTECTED {
+            let Some(field) = outside.first(name) else {
+                continue;
+            };
+            let real = self.fields.iter().find(|real| real.is(name));
+            header.push_received(real.filter(|_| name == "Subject").unwrap_or(field));
+            if cover == Cover::Sealed {
+                noted.push_value("HP-Outer", &format!("{name}: {}", field.value()))?;
+            }
+        }
+        header.append(&noted);
+        Ok(header)
+    }
+
     fn replaced_by_via(&self, name: &str) -> bool {
-        self.via.is_some() && name == "from" || self.writes_reply_to() && name == "reply-to"
+        self.via.is_some() && matches!(name, "author" | "from")
+            || self.writes_reply_to() && name == "reply-to"
     }
 
     /// The author stays reachable when From is the list, unless he said where to answer.
@@ -124,6 +155,7 @@ impl Outer<'_> {
             if self.writes_reply_to() {
                 header.push_addresses("Reply-To", std::slice::from_ref(author))?;
             }
+            header.push_mailbox("Author", &self.author_name().unwrap_or_default(), author)?;
         }
         header.push_addresses("Sender", std::slice::from_ref(list))?;
         header.push_value("Precedence", "list")?;
@@ -223,6 +255,19 @@ const SEALED: [&str; 14] = [
     "to",
     "x-loop",
     "x-priority",
+];
+/// Fields that a list's signature covers.
+const PROTECTED: [&str; 10] = [
+    "From",
+    "Author",
+    "Reply-To",
+    "To",
+    "Cc",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
 ];
 /// Fields of the received mail that say how it came here, and nothing to anybody else.
 const PRIVATE: [&str; 7] = [
@@ -355,6 +400,12 @@ mod tests {
             let found = lines(&team, &mail, Some(&author));
             assert_eq!(found[0], format!("From: {shown} <team@example.org>"));
             assert_eq!(found[1], "Reply-To: alice@example.org");
+            let name = if shown == "Alice via team" {
+                "Alice <alice@example.org>"
+            } else {
+                "alice@example.org"
+            };
+            assert_eq!(found[2], format!("Author: {name}"));
             assert_eq!(found.iter().filter(|l| l.starts_with("From")).count(), 1);
         }
         let answer = "From: alice@example.org\nReply-To: other@x.org\n\n";

@@ -34,9 +34,9 @@ mod signed;
 pub use crate::cms::write::{KeyTransport, Recipient};
 pub use headers::Outer;
 pub use passed::Passed;
-pub use recipient::{cipher_for, recipient, usable};
+pub use recipient::{cipher_for, recipient, transport_for, usable};
 pub use sealing::{Sealed, Sealing, seal_entity};
-pub use signed::{list_signed, multipart_signed};
+pub use signed::{Cover, list_signed, multipart_signed};
 
 use crate::cms::sign::SignError;
 use crate::cms::write::WriteError as CmsWriteError;

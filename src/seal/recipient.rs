@@ -8,10 +8,10 @@ use time::OffsetDateTime;
 
 use super::{KeyTransport, Recipient};
 use crate::model::Reason;
-use crate::model::list::{CipherChoice, ContentCipher, ListPolicy};
+use crate::model::list::{CipherChoice, ContentCipher, ListPolicy, Readable, TransportChoice};
 use crate::pki::Certificate;
 
-/// Makes a certificate ready to seal to, if it may be used at `now`.
+/// Makes a certificate ready to seal to, if it may be used at `now`; `transport` is for RSA keys.
 ///
 /// Trust and revocation are not looked at.
 ///
@@ -20,9 +20,13 @@ use crate::pki::Certificate;
 /// [`Reason::Expired`], [`Reason::NotYetValid`] (S35), [`Reason::UsageEmail`],
 /// [`Reason::UsageEncrypt`], [`Reason::BelowFloor`] for RSA under 2048 bits (S23), or what
 /// [`Recipient::new`] finds.
-pub fn recipient(certificate: &Certificate, now: OffsetDateTime) -> Result<Recipient, Reason> {
+pub fn recipient(
+    certificate: &Certificate,
+    transport: KeyTransport,
+    now: OffsetDateTime,
+) -> Result<Recipient, Reason> {
     usable(certificate, now)?;
-    Recipient::new(certificate, KeyTransport::default())
+    Recipient::new(certificate, transport)
 }
 
 /// Checks dates and usage of a certificate.
@@ -73,11 +77,48 @@ pub fn cipher_for(
     Ok(best)
 }
 
+/// Returns how the content key travels to a subscriber's RSA key; `reads` is what he announced, if
+/// he did. gpgsm and older mailers read no OAEP, so nobody gets it unasked (contract section 5.7).
+#[must_use]
+pub fn transport_for(policy: &ListPolicy, reads: Option<&Readable>) -> KeyTransport {
+    match policy.key_transport {
+        TransportChoice::Fixed(transport) => transport,
+        TransportChoice::Auto if reads.is_some_and(|reads| reads.oaep) => KeyTransport::Oaep,
+        TransportChoice::Auto => KeyTransport::Pkcs1v15,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::Address;
     use crate::model::list::*;
+
+    #[test]
+    fn oaep_goes_to_those_who_announced_it_or_where_the_list_says_so() {
+        use KeyTransport::{Oaep, Pkcs1v15};
+        let reads = |oaep| Readable {
+            ciphers: Vec::new(),
+            oaep,
+        };
+        for (choice, known, expected) in [
+            (TransportChoice::Auto, None, Pkcs1v15),
+            (TransportChoice::Auto, Some(reads(false)), Pkcs1v15),
+            (TransportChoice::Auto, Some(reads(true)), Oaep),
+            (
+                TransportChoice::Fixed(Pkcs1v15),
+                Some(reads(true)),
+                Pkcs1v15,
+            ),
+            (TransportChoice::Fixed(Oaep), None, Oaep),
+        ] {
+            let policy = ListPolicy {
+                key_transport: choice,
+                ..ListPolicy::new(Address::parse("team@example.org").unwrap())
+            };
+            assert_eq!(transport_for(&policy, known.as_ref()), expected);
+        }
+    }
 
     #[test]
     fn s23_cipher_follows_setting_capabilities_and_floor() {

@@ -199,11 +199,18 @@ fn canonical(entity: &[u8]) -> Wiped<'_> {
     }
 }
 
+/// True where the header inside, or the signed part in it, has a Subject (RFC 9788).
+fn has_subject(inside: &Entity) -> bool {
+    let signed = inside.signed_parts().ok();
+    let signed = signed.and_then(|(part, _)| Entity::parse(part).ok());
+    inside.first("Subject").is_some() || signed.is_some_and(|part| part.first("Subject").is_some())
+}
+
 /// Puts a Subject that is hidden outside into the header inside, unless the author put one there.
 fn with_subject<'a>(entity: Wiped<'a>, outer: &Outer) -> Wiped<'a> {
     let subject = outer.fields.iter().find(|field| field.is("Subject"));
     let missing = outer.policy.subject == SubjectPolicy::Hide
-        && Entity::parse(&entity).is_ok_and(|inside| inside.first("Subject").is_none());
+        && Entity::parse(&entity).is_ok_and(|inside| !has_subject(&inside));
     match subject {
         Some(subject) if missing && subject.value() != HIDDEN => {
             let line = Header::new().push_received(subject).as_bytes().to_vec();

@@ -13,7 +13,7 @@ use rand_core::CryptoRng;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::SealError;
+use super::{Outer, SealError};
 use crate::cms::sign::signed_detached;
 use crate::mime::canon::Wiped;
 use crate::mime::write::{Header, base64_lines, boundary, multipart};
@@ -46,6 +46,7 @@ pub fn multipart_signed(
             micalg(signature.digest)
         ),
     )?;
+    push_encoding(&mut header, &signed)?;
     let mut part = Header::new();
     part.push_value(
         "Content-Type",
@@ -60,27 +61,54 @@ pub fn multipart_signed(
     ))
 }
 
+/// How a post that the list signs leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cover {
+    /// Signed alone.
+    Clear,
+    /// Sealed besides.
+    Sealed,
+}
+
 /// Wraps the entity of a post for `sign = true`: the list's signature around a multipart/mixed that
 /// holds the author's part unaltered. A signature directly around another one breaks in Thunderbird.
 ///
+/// The multipart/mixed repeats the fields that readers are shown, so that the signature covers them
+/// too (RFC 9788). There is no signing time: clients compare it with Date.
+///
 /// # Errors
 ///
-/// [`SealError::Sign`] when the key cannot sign.
+/// [`SealError::Sign`] when the key cannot sign, [`SealError::Header`] as for [`super::Sealing`].
 pub fn list_signed(
     entity: &[u8],
+    outer: &Outer,
+    cover: Cover,
     pair: &KeyPair,
-    extra: &[Certificate],
     rng: &mut dyn CryptoRng,
 ) -> Result<Zeroizing<Vec<u8>>, SealError> {
     let entity = Wiped::crlf(entity);
     let boundary = boundary(rng, &[&entity]);
-    let mut header = Header::new();
+    let mut header = outer.protected(cover)?;
+    let hp = match cover {
+        Cover::Clear => "clear",
+        Cover::Sealed => "cipher",
+    };
     header.push_value(
         "Content-Type",
-        &format!("multipart/mixed; boundary=\"{boundary}\""),
+        &format!("multipart/mixed; hp=\"{hp}\"; boundary=\"{boundary}\""),
     )?;
+    push_encoding(&mut header, &entity)?;
     let mixed = multipart(&header.with_body(b""), &boundary, &[&entity]);
-    multipart_signed(&mixed, pair, extra, None, rng)
+    multipart_signed(&mixed, pair, &[], None, rng)
+}
+
+/// Says of a multipart what is true of its parts (RFC 2045 section 6.4). The author's text is not
+/// encoded anew for mail servers without 8BITMIME (contract decision 13).
+fn push_encoding(header: &mut Header, parts: &[u8]) -> Result<(), SealError> {
+    if !parts.is_ascii() {
+        header.push_value("Content-Transfer-Encoding", "8bit")?;
+    }
+    Ok(())
 }
 
 /// RFC 8551 section 3.5.3.2.

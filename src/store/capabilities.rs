@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::config::Problem;
 use crate::model::Address;
-use crate::model::list::ContentCipher;
+use crate::model::list::Readable;
 use crate::store::certificates::CertificateStore;
 use crate::store::pem_file;
 
@@ -21,18 +21,19 @@ struct Announced {
     address: Address,
     /// Seconds since 1970.
     signed: i64,
-    ciphers: Vec<ContentCipher>,
+    #[serde(flatten)]
+    reads: Readable,
 }
 
 impl CertificateStore {
-    /// Returns the content ciphers that the client of `address` announced; `None` where it never
-    /// did, or what was kept of it cannot be read: then mail is sealed as for an unknown client.
+    /// Returns what the client of `address` announced that it reads; `None` where it never did,
+    /// or what was kept of it cannot be read: then mail is sealed as for an unknown client.
     #[must_use]
-    pub fn capabilities(&self, address: &Address) -> Option<Vec<ContentCipher>> {
-        self.announced(address).map(|announced| announced.ciphers)
+    pub fn capabilities(&self, address: &Address) -> Option<Readable> {
+        self.announced(address).map(|announced| announced.reads)
     }
 
-    /// Keeps the content ciphers of a verified signature made at `signed`; false where a newer
+    /// Keeps what a verified signature announced that was made at `signed`; false where a newer
     /// announcement is known.
     ///
     /// # Errors
@@ -42,14 +43,14 @@ impl CertificateStore {
         &self,
         address: &Address,
         signed: OffsetDateTime,
-        ciphers: &[ContentCipher],
+        reads: &Readable,
     ) -> Result<bool, Problem> {
         let signed = signed.unix_timestamp();
         if let Some(known) = self.announced(address) {
             if signed < known.signed {
                 return Ok(false);
             }
-            if known.ciphers == ciphers {
+            if known.reads == *reads {
                 return Ok(true);
             }
         }
@@ -57,7 +58,7 @@ impl CertificateStore {
         let announced = Announced {
             address: address.clone(),
             signed,
-            ciphers: ciphers.to_vec(),
+            reads: reads.clone(),
         };
         let text = serde_json::to_vec(&announced)
             .map_err(|e| Problem::error(&path, format!("cannot be written: {e}"), "report this"))?;
@@ -85,6 +86,7 @@ mod tests {
 
     use super::*;
     use crate::config::permission::RelayUser;
+    use crate::model::list::ContentCipher;
 
     #[test]
     fn newest_announcement_wins_and_bad_files_count_as_none() {
@@ -96,13 +98,20 @@ mod tests {
             datetime!(2026-02-01 0:00:00.5 UTC),
         );
         use ContentCipher::{Aes128Cbc, Aes256Gcm};
+        let reads = |ciphers: &[ContentCipher]| Readable {
+            ciphers: ciphers.to_vec(),
+            oaep: true,
+        };
         assert_eq!(store.capabilities(&alice), None);
-        let note = |at, ciphers: &[_]| store.note_capabilities(&alice, at, ciphers).unwrap();
+        let note = |at, ciphers: &[_]| {
+            let noted = store.note_capabilities(&alice, at, &reads(ciphers));
+            noted.unwrap()
+        };
         assert!(note(new, &[Aes256Gcm]));
         assert!(!note(old, &[Aes128Cbc]));
-        assert_eq!(store.capabilities(&alice), Some(vec![Aes256Gcm]));
+        assert_eq!(store.capabilities(&alice), Some(reads(&[Aes256Gcm])));
         assert!(note(new, &[Aes256Gcm, Aes128Cbc]));
-        let known = Some(vec![Aes256Gcm, Aes128Cbc]);
+        let known = Some(reads(&[Aes256Gcm, Aes128Cbc]));
         assert_eq!(store.capabilities(&alice), known);
         let bob = Address::parse("bob@example.org").unwrap();
         std::fs::rename(store.aside(&alice), store.aside(&bob)).unwrap();

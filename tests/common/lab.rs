@@ -7,7 +7,9 @@
 //! | --- | --- |
 //! | `ec` | the key is on the curve P-256 |
 //! | `p384`, `p521` | the key is on that curve |
+//! | `rsa3072`, `rsa4096` | the RSA key has that many bits |
 //! | `ed25519` | the key is an Ed25519 one, and signs only |
+//! | `x25519` | the key is an X25519 one, and encrypts only |
 //! | `sign`, `enc` | the certificate is for one use only |
 //! | `expired` | the certificate expired long ago |
 //! | `second` | issued by the other one of the two authorities that sites trust |
@@ -177,6 +179,9 @@ impl Lab {
         let key = match curve {
             Some((_, curve)) => format!("ec -pkeyopt ec_paramgen_curve:{curve}"),
             None if has("ed25519") => "ed25519".to_owned(),
+            None if has("rsa3072") => "rsa:3072".to_owned(),
+            None if has("rsa4096") => "rsa:4096".to_owned(),
+            // Of an X25519 key, which cannot make a request, another one makes it.
             None => "rsa:2048".to_owned(),
         };
         // A bare plus sign begins a second name.
@@ -184,12 +189,12 @@ impl Lab {
         self.openssl(&format!(
             "req -new -newkey {key} -nodes -subj /CN={subject} -keyout {name}.key -out {name}.csr"
         ));
-        let transport = if curve.is_some() {
+        let transport = if curve.is_some() || has("x25519") {
             "keyAgreement"
         } else {
             "keyEncipherment"
         };
-        let usage = match (has("sign") || has("ed25519"), has("enc")) {
+        let usage = match (has("sign") || has("ed25519"), has("enc") || has("x25519")) {
             (true, _) => "digitalSignature".to_owned(),
             (_, true) => transport.to_owned(),
             _ => format!("digitalSignature,{transport}"),
@@ -206,8 +211,14 @@ impl Lab {
         if has("expired") {
             self.issue_in_the_past(name, authority);
         } else {
+            let mut public = String::new();
+            if has("x25519") {
+                self.openssl(&format!("genpkey -algorithm X25519 -out {name}.key"));
+                self.openssl(&format!("pkey -in {name}.key -pubout -out {name}.pub"));
+                public = format!("-force_pubkey {name}.pub");
+            }
             self.openssl(&format!(
-                "x509 -req -in {name}.csr -CA {authority}.pem -CAkey {authority}.key -CAcreateserial \
+                "x509 -req {public} -in {name}.csr -CA {authority}.pem -CAkey {authority}.key -CAcreateserial \
                  -CAserial {name}.srl -days 3000 -extfile {name}.ext -out {name}.pem"
             ));
         }

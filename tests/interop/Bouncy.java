@@ -1,9 +1,11 @@
-// BouncyCastle as a mailer, for tests: java Bouncy JOBS
+// BouncyCastle as a mailer, for tests: java Bouncy
 //
-// Each line of JOBS is one job of space-separated words: what to do, then KEY=VALUE.
-//   sign    in= out= cert= key= [algorithm=SHA256withRSA] [form=detached|opaque] [ski=yes]
-//   encrypt in= out= to= [cipher=AES256_CBC] [transport=v15|oaep|oaep256] [agreement=SHA256KDF] [ski=yes] [ber=yes]
-//   password in= out= | kek in= out= | compress in= out=
+// Each line of its input is one job of space-separated words: what to do, then KEY=VALUE. Each is
+// answered by a line, "done" or what is wrong.
+//   sign    in= out= cert= key= [algorithm=SHA256withRSA] [form=detached|opaque] [ski=yes] [ber=yes]
+//           [cert2= key2= algorithm2=] [countersign=yes]
+//   encrypt in= out= to= [cipher=AES256_CBC] [oaep=SHA-256 [label=]] [agreement=SHA256KDF [ukm=]] [ski=yes] [ber=yes]
+//   password in= out= | kek in= out= | compress in= out= | bag out= cert=
 //   open    in= out= cert= key=        verify in= out= cert=
 // `in` is content and `out` becomes DER; for open and verify `in` is DER and `out` the content, which
 // verify of a detached signature is given as content=.
@@ -33,7 +35,8 @@ public class Bouncy {
 
     public static void main(String[] arguments) throws Exception {
         Security.addProvider(new BouncyCastleProvider());
-        for (String line : Files.readAllLines(Path.of(arguments[0]))) {
+        BufferedReader jobs = new BufferedReader(new InputStreamReader(System.in));
+        for (String line = jobs.readLine(); line != null; line = jobs.readLine()) {
             job = new HashMap<>();
             String[] words = line.trim().split(" +");
             for (int i = 1; i < words.length; i++) {
@@ -42,9 +45,15 @@ public class Bouncy {
             }
             try {
                 run(words[0]);
+                System.out.println("done");
             } catch (Exception error) {
-                throw new Exception(line, error);
+                StringBuilder said = new StringBuilder();
+                for (Throwable one = error; one != null; one = one.getCause()) {
+                    said.append(one).append("; ");
+                }
+                System.out.println(said.toString().replaceAll("\\s+", " "));
             }
+            System.out.flush();
         }
     }
 
@@ -53,6 +62,7 @@ public class Bouncy {
             case "sign": sign(); break;
             case "encrypt": case "password": case "kek": encrypt(what); break;
             case "compress": compress(); break;
+            case "bag": bag(); break;
             case "open": open(); break;
             case "verify": verify(); break;
             default: throw new Exception("unknown job");
@@ -87,22 +97,56 @@ public class Bouncy {
         Files.write(Path.of(job.get("out")), der);
     }
 
-    static void add(CMSSignedDataGenerator generator, String certificate, String key) throws Exception {
+    static SignerInfoGenerator signer(String certificate, String key, String algorithm) throws Exception {
         X509CertificateHolder holder = certificate(certificate);
-        String algorithm = word("algorithm", "SHA256withRSA");
         JcaContentSignerBuilder builder = new JcaContentSignerBuilder(algorithm);
         ContentSigner signer = builder.setProvider("BC").build(key(key));
         JcaSignerInfoGeneratorBuilder info = new JcaSignerInfoGeneratorBuilder(
             new JcaDigestCalculatorProviderBuilder().setProvider("BC").build());
-        generator.addSignerInfoGenerator(job.containsKey("ski") ? info.build(signer, skiOf(holder)) : info.build(signer, java(holder)));
-        generator.addCertificates(new JcaCertStore(List.of(java(holder))));
+        return job.containsKey("ski") ? info.build(signer, skiOf(holder)) : info.build(signer, java(holder));
+    }
+
+    static Store<?> store(String certificate) throws Exception {
+        return new JcaCertStore(List.of(java(certificate(certificate))));
+    }
+
+    static void bag() throws Exception {
+        CMSSignedDataGenerator generator = new CMSSignedDataGenerator();
+        generator.addCertificates(store(job.get("cert")));
+        write(generator.generate(new CMSAbsentContent()).getEncoded());
     }
 
     static void sign() throws Exception {
+        SignerInfoGenerator signer = signer(job.get("cert"), job.get("key"), word("algorithm", "SHA256withRSA"));
+        if (job.containsKey("ber")) {
+            CMSSignedDataStreamGenerator generator = new CMSSignedDataStreamGenerator();
+            generator.addSignerInfoGenerator(signer);
+            generator.addCertificates(store(job.get("cert")));
+            generator.setBufferSize(64);
+            ByteArrayOutputStream out = new ByteArrayOutputStream();
+            try (OutputStream stream = generator.open(out, true)) {
+                stream.write(input());
+            }
+            write(out.toByteArray());
+            return;
+        }
         CMSSignedDataGenerator generator = new CMSSignedDataGenerator();
-        add(generator, job.get("cert"), job.get("key"));
+        generator.addSignerInfoGenerator(signer);
+        generator.addCertificates(store(job.get("cert")));
+        if (job.containsKey("cert2")) {
+            generator.addSignerInfoGenerator(signer(job.get("cert2"), job.get("key2"), job.get("algorithm2")));
+            generator.addCertificates(store(job.get("cert2")));
+        }
         boolean opaque = word("form", "detached").equals("opaque");
-        write(generator.generate(new CMSProcessableByteArray(input()), opaque).getEncoded());
+        CMSSignedData signed = generator.generate(new CMSProcessableByteArray(input()), opaque);
+        if (job.containsKey("countersign")) {
+            SignerInformation first = signed.getSignerInfos().getSigners().iterator().next();
+            CMSSignedDataGenerator counter = new CMSSignedDataGenerator();
+            counter.addSignerInfoGenerator(signer(job.get("cert"), job.get("key"), word("algorithm", "SHA256withRSA")));
+            first = SignerInformation.addCounterSigners(first, counter.generateCounterSigners(first));
+            signed = CMSSignedData.replaceSigners(signed, new SignerInformationStore(first));
+        }
+        write(signed.getEncoded());
     }
 
     static RecipientInfoGenerator recipient() throws Exception {
@@ -112,15 +156,13 @@ public class Bouncy {
             return agreement(holder, certificate);
         }
         AlgorithmIdentifier oaep = null;
-        switch (word("transport", "v15")) {
-            case "oaep":
-                oaep = new AlgorithmIdentifier(PKCSObjectIdentifiers.id_RSAES_OAEP, new RSAESOAEPparams());
-                break;
-            case "oaep256":
-                oaep = new JcaAlgorithmParametersConverter().getAlgorithmIdentifier(PKCSObjectIdentifiers.id_RSAES_OAEP,
-                    new javax.crypto.spec.OAEPParameterSpec("SHA-256", "MGF1", new java.security.spec.MGF1ParameterSpec("SHA-256"),
-                        javax.crypto.spec.PSource.PSpecified.DEFAULT));
-                break;
+        if (job.containsKey("oaep")) {
+            String digest = job.get("oaep");
+            javax.crypto.spec.PSource label = job.containsKey("label")
+                ? new javax.crypto.spec.PSource.PSpecified(job.get("label").getBytes())
+                : javax.crypto.spec.PSource.PSpecified.DEFAULT;
+            oaep = new JcaAlgorithmParametersConverter().getAlgorithmIdentifier(PKCSObjectIdentifiers.id_RSAES_OAEP,
+                new javax.crypto.spec.OAEPParameterSpec(digest, "MGF1", new java.security.spec.MGF1ParameterSpec(digest), label));
         }
         if (job.containsKey("ski")) {
             return (oaep == null ? new JceKeyTransRecipientInfoGenerator(skiOf(holder), certificate.getPublicKey())

@@ -1,11 +1,13 @@
 //! node-forge: RSA and AES-CBC alone, no verifying.
 
+use super::common::foreign::text;
 use super::common::lab::{Identity, lab, run};
-use super::{Cells, Toolkit, assert_interoperates};
+use super::rows::{Envelope, Other, Signing};
+use super::{Cell, Toolkit, table};
 
 struct Forge;
 
-fn forge(what: &str, who: &Identity, input: &[u8]) -> Vec<u8> {
+fn forge(what: &str, option: &str, who: &Identity, input: &[u8]) -> Result<Vec<u8>, String> {
     let root = env!("CARGO_MANIFEST_DIR");
     let modules = std::env::var("NODE_PATH")
         .unwrap_or_else(|_| format!("{root}/target/tests/node/node_modules"));
@@ -15,41 +17,48 @@ fn forge(what: &str, who: &Identity, input: &[u8]) -> Vec<u8> {
         "node",
         &program,
         what,
-        who.certificate.to_str().unwrap(),
-        who.key.to_str().unwrap(),
+        text(&who.certificate),
+        text(&who.key),
+        option,
     ];
-    run(lab().dir(), "env", &words, input).unwrap_or_else(|text| panic!("{text}"))
+    run(lab().dir(), "env", &words, input)
 }
 
 impl Toolkit for Forge {
-    fn sign(&self, who: &Identity, content: &[u8], detached: bool) -> Vec<u8> {
-        forge(if detached { "detached" } else { "sign" }, who, content)
+    fn sign(&self, how: &Signing, content: &[u8], detached: bool) -> Cell {
+        if how.pss || how.ski || how.second.is_some() || how.countersigned || how.stream {
+            return None;
+        }
+        let what = if detached { "detached" } else { "sign" };
+        Some(forge(what, how.digest, &lab().identity(how.who), content))
     }
 
-    fn encrypt(&self, to: &Identity, content: &[u8]) -> Option<Vec<u8>> {
-        Some(forge("encrypt", to, content))
+    fn encrypt(&self, how: &Envelope, content: &[u8]) -> Cell {
+        if !how.cipher.ends_with("-cbc") || how.oaep.is_some() || how.extra || how.ski || how.stream
+        {
+            return None;
+        }
+        let cipher = how.cipher.to_uppercase().replace("AES-", "aes");
+        Some(forge("encrypt", &cipher, &lab().identity(how.to), content))
     }
 
-    fn open(&self, der: &[u8], who: &Identity) -> Option<Vec<u8>> {
-        Some(forge("open", who, der))
+    fn make(&self, what: Other, _: &[u8]) -> Cell {
+        let alice = lab().identity("alice");
+        (what == Other::CertificatesAlone).then(|| forge("bag", "", &alice, b""))
     }
 
-    fn verify(&self, _: &[u8], _: &[u8], _: &Identity) -> Option<Result<(), String>> {
-        None
+    fn open(&self, der: &[u8], who: &Identity) -> Cell {
+        Some(forge("open", "", who, der))
+    }
+
+    fn verify(&self, der: &[u8], content: &[u8], who: &Identity) -> Cell {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), content).unwrap();
+        Some(forge("verify", text(file.path()), who, der))
     }
 }
 
 #[test]
-fn node_forge_reads_and_is_read() {
-    assert_interoperates(
-        &Forge,
-        &Cells {
-            signers: &["alice"],
-            recipients: &["list"],
-            copies: &[
-                ("list", "aes-256-cbc", false),
-                ("list", "aes-128-cbc", false),
-            ],
-        },
-    );
+fn node_forge_does_what_is_written() {
+    table::assert_is_documented("node-forge", &Forge);
 }

@@ -4,7 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::common::foreign::{end_gpg_agent, gpgsm, text};
 use super::common::lab::{Identity, lab, openssl};
-use super::{Cells, Toolkit, assert_interoperates};
+use super::rows::{Envelope, Other, Signing};
+use super::{Cell, Toolkit, table};
 
 /// A home of its own, so that no key of the person who runs the tests is touched.
 struct Gpgsm {
@@ -43,7 +44,7 @@ impl Gpgsm {
         self.run(&words, b"x\n")
     }
 
-    fn import(&self, who: &Identity) {
+    fn import(&self, who: &Identity) -> Result<(), String> {
         // What gpgsm 2.2 imports.
         let line = format!(
             "pkcs12 -export -in {} -inkey {} -out one.p12 -passout pass:x -macalg sha1 \
@@ -53,7 +54,8 @@ impl Gpgsm {
         );
         openssl(self.home.path(), &line, b"");
         self.run(&["--passphrase-fd", "0", "--import", "one.p12"], b"x\n")
-            .unwrap();
+            .map(drop)
+            .map_err(|said| format!("the key is not imported: {said}"))
     }
 }
 
@@ -64,46 +66,63 @@ impl Drop for Gpgsm {
 }
 
 impl Toolkit for Gpgsm {
-    fn sign(&self, who: &Identity, content: &[u8], detached: bool) -> Vec<u8> {
-        self.import(who);
+    fn sign(&self, how: &Signing, content: &[u8], detached: bool) -> Cell {
+        if how.pss || how.ski || how.countersigned {
+            return None;
+        }
+        // It writes BER in pieces whatever it is told.
+        let digest = how.digest.to_uppercase();
+        let mut words = vec!["--digest-algo".to_owned(), digest];
+        for name in [Some(how.who), how.second].into_iter().flatten() {
+            let who = lab().identity(name);
+            if let Err(text) = self.import(&who) {
+                return Some(Err(text));
+            }
+            words.extend(["--local-user".to_owned(), format!("<{}>", who.address)]);
+        }
         let form = if detached { "--detach-sign" } else { "--sign" };
-        let who = format!("<{}>", who.address);
-        self.unlocked(&["--local-user", &who, form], content)
-            .unwrap()
+        words.push(form.to_owned());
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        Some(self.unlocked(&words, content))
     }
 
-    fn encrypt(&self, to: &Identity, content: &[u8]) -> Option<Vec<u8>> {
-        self.import(to);
+    fn encrypt(&self, how: &Envelope, content: &[u8]) -> Cell {
+        let cipher = how.cipher.strip_suffix("-cbc")?;
+        if how.oaep.is_some() || how.extra || how.ski {
+            return None;
+        }
+        let cipher = cipher.replace('-', "").to_uppercase();
+        let cipher = if cipher == "AES128" { "AES" } else { &cipher };
+        let to = lab().identity(how.to);
+        let home = Gpgsm::new();
+        // The certificate alone: keys it cannot import may still be encrypted to.
+        home.run(&["--import"], &std::fs::read(&to.certificate).unwrap())
+            .unwrap();
         let to = format!("<{}>", to.address);
-        let words = ["--cipher-algo", "AES256", "--recipient", &to, "--encrypt"];
-        Some(self.run(&words, content).unwrap())
+        let words = ["--cipher-algo", cipher, "--recipient", &to, "--encrypt"];
+        Some(home.run(&words, content))
     }
 
-    fn open(&self, der: &[u8], who: &Identity) -> Option<Vec<u8>> {
-        self.import(who);
-        Some(self.unlocked(&["--decrypt"], der).unwrap())
+    fn make(&self, _: Other, _: &[u8]) -> Cell {
+        None
     }
 
-    fn verify(&self, der: &[u8], content: &[u8], _: &Identity) -> Option<Result<(), String>> {
+    fn open(&self, der: &[u8], who: &Identity) -> Cell {
+        let home = Gpgsm::new();
+        let imported = home.import(who);
+        Some(imported.and_then(|()| home.unlocked(&["--decrypt"], der)))
+    }
+
+    fn verify(&self, der: &[u8], content: &[u8], _: &Identity) -> Cell {
         let path = self.home.path().join("signature");
         std::fs::write(&path, der).unwrap();
         std::fs::write(self.home.path().join("in"), content).unwrap();
         let words = ["--verify", "signature", "in"];
-        Some(self.run(&words, b"").map(|_| ()))
+        Some(self.run(&words, b""))
     }
 }
 
 #[test]
-fn gpgsm_reads_and_is_read() {
-    assert_interoperates(
-        &Gpgsm::new(),
-        &Cells {
-            signers: &["alice"],
-            recipients: &["list"],
-            copies: &[
-                ("list", "aes-256-cbc", false),
-                ("list", "aes-128-cbc", false),
-            ],
-        },
-    );
+fn gpgsm_does_what_is_written() {
+    table::assert_is_documented("gpgsm", &Gpgsm::new());
 }

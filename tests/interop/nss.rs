@@ -1,28 +1,40 @@
 //! NSS `cmsutil`, the library of Thunderbird; version 3.87 encrypts to RSA keys alone.
 
-use std::path::Path;
-use std::sync::{Mutex, OnceLock};
-
+use super::common::foreign::text;
 use super::common::lab::{Identity, lab, openssl, run};
-use super::{Cells, Toolkit, assert_interoperates};
+use super::rows::{Envelope, Other, Signing};
+use super::{Cell, Toolkit, table};
 
-/// A data base with the keys of everybody who was asked for.
-struct Nss {
+struct Nss;
+
+/// A data base for one job: names of certificates with one subject would be mixed up.
+struct Base {
     dir: tempfile::TempDir,
-    known: Mutex<Vec<String>>,
 }
 
-fn nss() -> &'static Nss {
-    static NSS: OnceLock<Nss> = OnceLock::new();
-    NSS.get_or_init(|| {
-        let nss = Nss {
+impl Base {
+    /// With the authority and the pair of `who`.
+    fn of(who: &Identity) -> Result<Self, String> {
+        let base = Self::new();
+        let line = format!(
+            "pkcs12 -export -in {} -inkey {} -name one -out one.p12 -passout pass:x",
+            text(&who.certificate),
+            text(&who.key),
+        );
+        openssl(base.dir.path(), &line, b"");
+        let words = ["-i", "one.p12", "-d", ".", "-W", "x", "-n", "one"];
+        base.run("pk12util", &words, b"")
+            .map_err(|said| format!("the key is not imported: {said}"))?;
+        Ok(base)
+    }
+
+    fn new() -> Self {
+        let base = Self {
             dir: tempfile::tempdir().unwrap(),
-            known: Mutex::default(),
         };
-        nss.run("certutil", &["-N", "-d", ".", "--empty-password"], b"")
-            .unwrap();
         let root = lab().authority();
-        let words = [
+        let empty = ["-N", "-d", ".", "--empty-password"];
+        let add = [
             "-A",
             "-d",
             ".",
@@ -33,78 +45,71 @@ fn nss() -> &'static Nss {
             "-i",
             text(&root),
         ];
-        nss.run("certutil", &words, b"").unwrap();
-        nss
-    })
-}
+        for words in [&empty[..], &add] {
+            base.run("certutil", words, b"").unwrap();
+        }
+        base
+    }
 
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
-impl Nss {
     fn run(&self, program: &str, words: &[&str], input: &[u8]) -> Result<Vec<u8>, String> {
         run(self.dir.path(), program, words, input)
     }
-
-    fn import(&self, who: &Identity) {
-        let mut known = self.known.lock().unwrap();
-        if known.contains(&who.name) {
-            return;
-        }
-        let line = format!(
-            "pkcs12 -export -in {} -inkey {} -name {} -out one.p12 -passout pass:x",
-            text(&who.certificate),
-            text(&who.key),
-            who.name
-        );
-        openssl(self.dir.path(), &line, b"");
-        let words = ["-i", "one.p12", "-d", ".", "-W", "x", "-n", &who.name];
-        self.run("pk12util", &words, b"").unwrap();
-        known.push(who.name.clone());
-    }
 }
 
-impl Toolkit for &Nss {
-    fn sign(&self, who: &Identity, content: &[u8], detached: bool) -> Vec<u8> {
-        self.import(who);
-        let words = ["-S", "-d", ".", "-N", &who.name, "-G", "-P"];
+/// Does one job with the pair of `who`.
+fn cmsutil(who: &Identity, words: &[&str], input: &[u8]) -> Result<Vec<u8>, String> {
+    Base::of(who)?.run("cmsutil", &[words, &["-d", "."]].concat(), input)
+}
+
+impl Toolkit for Nss {
+    fn sign(&self, how: &Signing, content: &[u8], detached: bool) -> Cell {
+        if how.pss || how.ski || how.second.is_some() || how.countersigned || how.stream {
+            return None;
+        }
+        let digest = how.digest.to_uppercase();
+        let words = ["-S", "-N", "one", "-G", "-P", "-H", &digest];
         let form: &[&str] = if detached { &["-T"] } else { &[] };
-        self.run("cmsutil", &[&words, form].concat(), content)
-            .unwrap()
+        let who = lab().identity(how.who);
+        Some(cmsutil(&who, &[&words, form].concat(), content))
     }
 
-    fn encrypt(&self, to: &Identity, content: &[u8]) -> Option<Vec<u8>> {
-        self.import(to);
-        let words = ["-E", "-d", ".", "-r", &to.name];
-        Some(self.run("cmsutil", &words, content).unwrap())
+    fn encrypt(&self, how: &Envelope, content: &[u8]) -> Cell {
+        // It chooses the cipher itself.
+        let special = how.oaep.is_some() || how.extra || how.ski || how.kdf.is_some();
+        if how.cipher != CIPHER && (how.to == "list" || how.cipher.ends_with("gcm"))
+            || special
+            || how.stream
+        {
+            return None;
+        }
+        Some(cmsutil(
+            &lab().identity(how.to),
+            &["-E", "-r", "one"],
+            content,
+        ))
     }
 
-    fn open(&self, der: &[u8], who: &Identity) -> Option<Vec<u8>> {
-        self.import(who);
-        Some(self.run("cmsutil", &["-D", "-d", "."], der).unwrap())
+    fn make(&self, what: Other, _: &[u8]) -> Cell {
+        let alice = lab().identity("alice");
+        (what == Other::CertificatesAlone).then(|| cmsutil(&alice, &["-O", "-r", "one"], b""))
     }
 
-    fn verify(&self, der: &[u8], content: &[u8], who: &Identity) -> Option<Result<(), String>> {
-        self.import(who);
+    fn open(&self, der: &[u8], who: &Identity) -> Cell {
+        Some(cmsutil(who, &["-D"], der))
+    }
+
+    fn verify(&self, der: &[u8], content: &[u8], _: &Identity) -> Cell {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), content).unwrap();
         let words = ["-D", "-d", ".", "-c", text(file.path())];
-        Some(self.run("cmsutil", &words, der).map(|_| ()))
+        Some(Base::new().run("cmsutil", &words, der))
     }
 }
 
+/// The cipher for everybody whose capabilities it does not know.
+const CIPHER: &str = "aes-128-cbc";
+
 #[test]
-fn nss_reads_and_is_read() {
-    assert_interoperates(
-        &nss(),
-        &Cells {
-            signers: &["alice", "erin-ec", "fred-p384", "gina-p521"],
-            recipients: &["list"],
-            copies: &[
-                ("list", "aes-256-cbc", false),
-                ("list", "aes-128-cbc", false),
-            ],
-        },
-    );
+fn nss_does_what_is_written() {
+    table::assert_is_documented("NSS", &Nss);
 }

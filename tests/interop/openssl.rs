@@ -1,94 +1,100 @@
 //! OpenSSL, streamed and not.
 
+use super::common::foreign::text;
 use super::common::lab::{Identity, lab, run};
-use super::{Cells, Toolkit, assert_interoperates};
+use super::rows::{Envelope, Other, Signing};
+use super::{Cell, Toolkit, table};
 
-struct OpenSsl {
-    /// Added when it writes: `-stream` gives BER in pieces.
-    options: &'static [&'static str],
-}
+struct OpenSsl;
 
-impl OpenSsl {
-    fn cms(&self, words: &[&str], input: &[u8]) -> Result<Vec<u8>, String> {
-        run(lab().dir(), "openssl", &[&["cms"], words].concat(), input)
-    }
+fn openssl(words: &[&str], input: &[u8]) -> Result<Vec<u8>, String> {
+    run(lab().dir(), "openssl", words, input)
 }
 
 impl Toolkit for OpenSsl {
-    fn sign(&self, who: &Identity, content: &[u8], detached: bool) -> Vec<u8> {
-        let form = if detached { "-binary" } else { "-nodetach" };
-        let signer = [
-            "-signer",
-            who.certificate.to_str().unwrap(),
-            "-inkey",
-            who.key.to_str().unwrap(),
+    fn sign(&self, how: &Signing, content: &[u8], detached: bool) -> Cell {
+        if how.countersigned {
+            return None;
+        }
+        let mut words = vec![
+            "cms", "-sign", "-binary", "-outform", "DER", "-md", how.digest,
         ];
-        let words = ["-sign", "-binary", "-outform", "DER", form];
-        // Streamed to DER, it encloses the content whatever it is told.
-        let options: &[&str] = if detached && self.options == ["-stream"] {
-            &[]
-        } else {
-            self.options
+        for (set, word) in [
+            (!detached, "-nodetach"),
+            (how.ski, "-keyid"),
+            (how.stream, "-stream"),
+        ] {
+            words.extend(set.then_some(word));
+        }
+        let signers = [Some(how.who), how.second].into_iter().flatten();
+        let signers: Vec<Identity> = signers.map(|name| lab().identity(name)).collect();
+        for who in &signers {
+            words.extend(["-signer", text(&who.certificate), "-inkey", text(&who.key)]);
+        }
+        if how.pss {
+            words.extend(["-keyopt", "rsa_padding_mode:pss"]);
+        }
+        Some(openssl(&words, content))
+    }
+
+    fn encrypt(&self, how: &Envelope, content: &[u8]) -> Cell {
+        let ecdh = how.to != "list";
+        if how.extra && ecdh {
+            return None;
+        }
+        let to = lab().identity(how.to);
+        let cipher = format!("-{}", how.cipher);
+        let mut words = vec!["cms", "-encrypt", "-binary", "-outform", "DER", &cipher];
+        words.extend(how.ski.then_some("-keyid"));
+        words.extend(how.stream.then_some("-stream"));
+        words.extend(["-recip", text(&to.certificate)]);
+        let mut options = Vec::new();
+        if let Some(digest) = how.oaep {
+            options.push("rsa_padding_mode:oaep".to_owned());
+            options.push(format!("rsa_oaep_md:{digest}"));
+        }
+        if how.extra {
+            options.push("rsa_oaep_label:6c6162656c".to_owned());
+        }
+        options.extend(how.kdf.map(|digest| format!("ecdh_kdf_md:{digest}")));
+        for option in &options {
+            words.extend(["-keyopt", option]);
+        }
+        Some(openssl(&words, content))
+    }
+
+    fn make(&self, what: Other, content: &[u8]) -> Cell {
+        let alice = lab().identity("alice");
+        let words: &[&str] = match what {
+            Other::CertificatesAlone => &[
+                "crl2pkcs7",
+                "-nocrl",
+                "-outform",
+                "DER",
+                "-certfile",
+                text(&alice.certificate),
+            ],
+            Other::Compressed => &["cms", "-compress", "-binary", "-outform", "DER"],
         };
-        self.cms(&[&words[..], &signer, options].concat(), content)
-            .unwrap()
+        Some(openssl(words, content))
     }
 
-    fn encrypt(&self, to: &Identity, content: &[u8]) -> Option<Vec<u8>> {
-        let words = ["-encrypt", "-binary", "-outform", "DER", "-aes-256-cbc"];
-        let to = [to.certificate.to_str().unwrap()];
-        let sealed = self.cms(&[&words[..], self.options, &to].concat(), content);
-        Some(sealed.unwrap())
+    fn open(&self, der: &[u8], who: &Identity) -> Cell {
+        let words = ["cms", "-decrypt", "-binary", "-inform", "DER"];
+        let key = ["-recip", text(&who.certificate), "-inkey", text(&who.key)];
+        Some(openssl(&[&words[..], &key].concat(), der))
     }
 
-    fn open(&self, der: &[u8], who: &Identity) -> Option<Vec<u8>> {
-        let words = [
-            "-decrypt",
-            "-binary",
-            "-inform",
-            "DER",
-            "-recip",
-            who.certificate.to_str().unwrap(),
-            "-inkey",
-            who.key.to_str().unwrap(),
-        ];
-        Some(self.cms(&words, der).unwrap())
-    }
-
-    fn verify(&self, der: &[u8], content: &[u8], _: &Identity) -> Option<Result<(), String>> {
+    fn verify(&self, der: &[u8], content: &[u8], _: &Identity) -> Cell {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), content).unwrap();
-        let words = [
-            "-verify",
-            "-binary",
-            "-inform",
-            "DER",
-            "-content",
-            file.path().to_str().unwrap(),
-            "-CAfile",
-            "trusted.pem",
-        ];
-        Some(self.cms(&words, der).map(|_| ()))
+        let words = ["cms", "-verify", "-binary", "-inform", "DER"];
+        let with = ["-content", text(file.path()), "-CAfile", "trusted.pem"];
+        Some(openssl(&[&words[..], &with].concat(), der))
     }
 }
 
 #[test]
-fn openssl_reads_and_is_read() {
-    for options in [&[][..], &["-stream"], &["-keyid"]] {
-        assert_interoperates(
-            &OpenSsl { options },
-            &Cells {
-                signers: &["alice", "erin-ec", "fred-p384", "gina-p521"],
-                recipients: &["list", "list-ec", "list-p384", "list-p521"],
-                copies: &[
-                    ("list", "aes-256-cbc", false),
-                    ("list", "aes-128-cbc", true),
-                    ("list", "aes-256-gcm", true),
-                    ("list-ec", "aes-256-cbc", false),
-                    ("list-p384", "aes-256-gcm", false),
-                    ("list-p521", "aes-128-gcm", false),
-                ],
-            },
-        );
-    }
+fn openssl_does_what_is_written() {
+    table::assert_is_documented("OpenSSL", &OpenSsl);
 }

@@ -14,6 +14,7 @@
 )]
 
 mod lab;
+mod list;
 mod signed;
 mod strict;
 
@@ -85,7 +86,8 @@ fn seal_to(entity: &[u8], ciphers: &[ContentCipher]) -> Sealing {
 }
 
 fn ready(person: &Person) -> Recipient {
-    recipient(&person.certificate, OffsetDateTime::now_utc()).unwrap()
+    let now = OffsetDateTime::now_utc();
+    recipient(&person.certificate, KeyTransport::default(), now).unwrap()
 }
 
 const ENCRYPT: &str = "digitalSignature,keyEncipherment";

@@ -110,7 +110,7 @@ fn signatures_and_bags_are_strict_der() {
         };
         let sid = SignerIdentifier::IssuerAndSerialNumber(name_of(&person));
         assert_eq!(signer.sid, sid);
-        assert_eq!(signer.signed_attrs.as_ref().unwrap().len(), 5);
+        assert_eq!(signer.signed_attrs.as_ref().unwrap().len(), 6);
         assert!(object.encap_content_info.econtent.is_none());
 
         let bag = certs_only(&[person.certificate.clone(), person.certificate]).unwrap();

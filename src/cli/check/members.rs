@@ -8,7 +8,7 @@ use crate::config::{Problem, Severity};
 use crate::model::list::{Encrypt, ListPolicy};
 use crate::model::roster::{Mode, Roster};
 use crate::model::{Address, Reason, escape};
-use crate::seal::{cipher_for, recipient};
+use crate::seal::{cipher_for, recipient, transport_for};
 use crate::store::certificates::Stored;
 use crate::store::lists::ListConfig;
 
@@ -70,7 +70,7 @@ impl Examination {
             }
             Err(unusable) => return Some(unusable.into()),
         };
-        match recipient(&stored.certificate, self.now) {
+        match recipient(&stored.certificate, transport_for(policy, None), self.now) {
             Ok(_) => misnamed(&stored),
             Err(reason) => {
                 let why = match reason {

@@ -162,7 +162,7 @@ impl Desk<'_> {
         to: &Certificate,
     ) -> Result<Vec<u8>, Complaint> {
         let header = self.header(author, subject)?;
-        let recipient = seal::recipient(to, self.now)
+        let recipient = seal::recipient(to, seal::KeyTransport::default(), self.now)
             .map_err(|reason| complaint(exit::FAILED, format!("a mail: {reason}")))?;
         let cipher = ContentCipher::Aes256Cbc;
         let sealed = seal::seal_entity(entity, &header, &recipient, cipher, self.rng);

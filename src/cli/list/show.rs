@@ -155,6 +155,7 @@ fn policy(policy: &ListPolicy) -> Value {
         "on_undecryptable": policy.on_undecryptable,
         "missing_certificate": policy.missing_certificate,
         "content_cipher": cipher,
+        "key_transport": policy.key_transport.name(),
         "floor": policy.floor,
         "sign": policy.sign,
         "subject": policy.subject,

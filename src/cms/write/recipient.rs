@@ -24,18 +24,10 @@ use crate::asn1::reader::tag;
 use crate::asn1::writer;
 use crate::cms::kdf::Kdf;
 use crate::model::Reason;
+pub use crate::model::list::KeyTransport;
 use crate::model::list::Legacy;
+use crate::pki::capabilities::oaep_algorithm;
 use crate::pki::{Certificate, CertificateError, Curve, PublicKey};
-
-/// How a content key is encrypted to an RSA key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum KeyTransport {
-    /// RSAES-OAEP with SHA-256; gpgsm and older mailers cannot read it.
-    Oaep,
-    /// RSAES-PKCS1-v1_5, which every mailer reads (RFC 8551 section 2.3).
-    #[default]
-    Pkcs1v15,
-}
 
 /// A certificate made ready to encrypt to; public, cheap to use, worth keeping.
 pub struct Recipient {
@@ -149,17 +141,6 @@ fn transport_front(name: &[u8], algorithm: &[u8], length: usize) -> Vec<u8> {
     let mut front = writer::header(tag::SEQUENCE, fields.len().saturating_add(length));
     front.extend_from_slice(&fields);
     front
-}
-
-/// RSAES-OAEP with SHA-256 for digest and mask (RFC 4055 section 4.1; the label is empty).
-fn oaep_algorithm() -> Vec<u8> {
-    let digest = writer::algorithm(&oid::SHA256, &writer::null());
-    let mask = writer::algorithm(&oid::MGF1, &digest);
-    let parameters = writer::sequence(&[
-        &writer::element(tag::context(0), &[&digest]),
-        &writer::element(tag::context(1), &[&mask]),
-    ]);
-    writer::algorithm(&oid::RSA_OAEP, &parameters)
 }
 
 impl Agreement {

@@ -55,7 +55,7 @@ pub fn certificate(data: &[u8]) {
     if listseal::seal::usable(&ours, NOW).is_ok() {
         assert!(ours.usage().encrypt && ours.is_valid_at(NOW));
     }
-    let _ = listseal::seal::recipient(&ours, NOW);
+    let _ = listseal::seal::recipient(&ours, listseal::seal::KeyTransport::Oaep, NOW);
     let _ = (
         ours.subject(),
         ours.issuer(),

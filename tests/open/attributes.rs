@@ -9,7 +9,7 @@ use listseal::open::Verdict;
 use listseal::pki::signature::Digest;
 
 use super::forged::{Forged, opaque, taken_apart};
-use super::lab::{TEXT, lab};
+use super::lab::{TEXT, World, lab, mail};
 
 const VALID: (Verdict, Option<Reason>) = (Verdict::Valid, None);
 const REFUSED: (Verdict, Option<Reason>) = (Verdict::Invalid, Some(Reason::BadSignedAttributes));
@@ -134,4 +134,52 @@ fn signed_attributes_have_one_time_and_no_countersignature() {
         assert_eq!(forged.open(Legacy::NONE), expected);
         assert_eq!(openssl_verifies(&forged), expected == VALID);
     }
+}
+
+#[test]
+fn certificate_that_the_signer_did_not_mean_is_not_taken_for_his() {
+    // Issuer, number and key are those of alice, the address is another.
+    let serial = lab().openssl("x509 -in alice.pem -noout -serial");
+    let serial = String::from_utf8(serial).unwrap();
+    let serial = serial.trim().strip_prefix("serial=").unwrap();
+    lab().write(
+        "twin.ext",
+        "subjectAltName=email:alice@example.org,email:boss@example.org\n",
+    );
+    lab().openssl(&format!(
+        "x509 -req -in alice.csr -CA root.pem -CAkey root.key -set_serial 0x{serial} \
+         -days 3000 -extfile twin.ext -out twin.pem"
+    ));
+    let signed = |options: &str| {
+        let entity = lab().sign("alice", options, TEXT);
+        mail("alice@example.org", &entity)
+    };
+    let outcome = |message: &[u8], known: &[&str]| {
+        let mut world = World::of(&[]).legacy(Legacy::SHA1);
+        world.known = known.iter().map(|name| lab().certificate(name)).collect();
+        let opened = world.open(message);
+        (opened.signature(), opened.reason())
+    };
+    let unknown = (Verdict::Invalid, Some(Reason::SignerUnknown));
+    for options in [
+        "-cades -nocerts",
+        "-cades -nocerts -md sha512",
+        // The older attribute.
+        "-cades -nocerts -md sha1",
+    ] {
+        let message = signed(options);
+        assert_eq!(outcome(&message, &["alice"]), VALID, "{options}");
+        assert_eq!(outcome(&message, &["twin", "alice"]), VALID, "{options}");
+        assert_eq!(outcome(&message, &["twin"]), unknown, "{options}");
+    }
+    // Nothing is signed about the certificate.
+    assert_eq!(outcome(&signed("-nocerts"), &["twin"]), VALID);
+    lab().write("meant.eml", signed("-cades -nocerts"));
+    let words = "cms -verify -cades -CAfile root.pem -purpose any -in meant.eml -certfile";
+    let verifies = |certificate: &str| {
+        let words: Vec<&str> = words.split(' ').chain([certificate]).collect();
+        lab().run("openssl", &words, b"").is_ok()
+    };
+    assert!(verifies("alice.pem"));
+    assert!(!verifies("twin.pem"));
 }

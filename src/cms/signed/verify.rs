@@ -80,6 +80,7 @@ impl<'a> Signed<'a> {
             .iter()
             .chain(extra)
             .filter(|certificate| signer.id.names(certificate))
+            .filter(|certificate| known.is_none_or(|known| is_meant(known, certificate)))
             .take(MAX_CANDIDATES)
             .collect();
         let mut certificate = candidates.first().copied();
@@ -213,6 +214,33 @@ fn digest_of(algorithm: &AlgorithmId<'_>) -> Option<Digest> {
     Digest::from_algorithm(&algorithm.whole)
         .ok()
         .or_else(|| SignatureAlgorithm::from_tlv(algorithm.whole).ok()?.digest())
+}
+
+/// False where the signer has signed that another certificate of this name is his (RFC 5035
+/// section 5). What says so in a way that is not understood excludes none.
+fn is_meant(attributes: &Attributes<'_>, certificate: &Certificate) -> bool {
+    [oid::SIGNING_CERTIFICATE, oid::SIGNING_CERTIFICATE_V2]
+        .iter()
+        .filter_map(|kind| {
+            let mut first = attributes
+                .single(kind)?
+                .children()
+                .expect(tag::SEQUENCE)
+                .ok()?
+                .children()
+                .expect(tag::SEQUENCE)
+                .ok()?
+                .children();
+            let named = first.optional(tag::SEQUENCE).ok()?;
+            let digest = match named {
+                Some(algorithm) => Digest::from_algorithm(&algorithm).ok()?,
+                None if *kind == oid::SIGNING_CERTIFICATE => Digest::Sha1,
+                None => Digest::Sha256,
+            };
+            let hash = first.expect(tag::OCTET_STRING).ok()?.content;
+            Some(digest.of(certificate.der()) == hash)
+        })
+        .all(|fits| fits)
 }
 
 /// True for unsigned attributes among which is one that has its place under the signature alone

@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! * The peer's point is checked against the curve of our own key; parameters that a sender states
-//!   for it are not looked at (contract S47).
+//! * The peer's point is checked against the curve of our own key. What a sender says about the
+//!   curve has to name this one; parameters spelt out are refused, right or wrong (contract S47).
 //!
 //! # See also
 //!
@@ -21,6 +21,7 @@ use crate::asn1::{Reader, Tlv, oid, writer};
 use crate::model::Reason;
 use crate::pki::certificate::Certificate;
 use crate::pki::key::KeyPair;
+use crate::pki::public_key::{Curve, PublicKey};
 
 /// KeyAgreeRecipientInfo, cut to one RecipientEncryptedKey.
 pub struct Agreement<'a> {
@@ -36,8 +37,8 @@ pub struct Agreement<'a> {
 enum Originator<'a> {
     /// The key of a certificate: the sender's static key.
     Certificate(CertificateId<'a>),
-    /// This public key, made for the message.
-    Key(&'a [u8]),
+    /// This public key, made for the message: its algorithm and the point.
+    Key(AlgorithmId<'a>, &'a [u8]),
 }
 
 /// Reads the content of `[1] KeyAgreeRecipientInfo`.
@@ -86,19 +87,57 @@ impl<'a> Originator<'a> {
             return Ok(Self::Certificate(CertificateId::parse(&choice.read()?)?));
         };
         let mut parts = key.children();
-        parts.expect(tag::SEQUENCE)?;
-        Ok(Self::Key(parts.expect(tag::BIT_STRING)?.bit_octets()?))
+        let algorithm = AlgorithmId::parse(&parts.read()?)?;
+        let point = parts.expect(tag::BIT_STRING)?.bit_octets()?;
+        parts.finish()?;
+        Ok(Self::Key(algorithm, point))
     }
 
-    /// Returns the public point; of a static key only where its certificate is at hand.
-    fn point(&self, certificates: &[Certificate]) -> Option<Vec<u8>> {
+    /// Returns the public point, if it is for the curve of `own`; of a static key only where its
+    /// certificate is at hand.
+    fn point(&self, own: &PublicKey, certificates: &[Certificate]) -> Result<Vec<u8>, Reason> {
         match self {
-            Self::Key(point) => Some(point.to_vec()),
+            Self::Key(algorithm, point) => {
+                is_on_curve_of(own, algorithm)?;
+                Ok(point.to_vec())
+            }
             Self::Certificate(id) => {
-                let named = certificates.iter().find(|c| id.names(c))?;
-                Some(named.public_key().ok()?.octets())
+                let named = certificates.iter().find(|c| id.names(c));
+                let key = named.and_then(|c| c.public_key().ok());
+                let key = key.ok_or(Reason::UnsupportedAlgorithm)?;
+                if is_same_curve(own, &key) {
+                    Ok(key.octets())
+                } else {
+                    Err(Reason::BadParameters)
+                }
             }
         }
+    }
+}
+
+/// Checks the algorithm of a key made for the message against the key it is to agree with: no
+/// parameters, NULL or the name of the curve (RFC 5753 section 3.1.1); none for X25519 (RFC 8410).
+fn is_on_curve_of(own: &PublicKey, algorithm: &AlgorithmId<'_>) -> Result<(), Reason> {
+    let (kind, curve) = match own {
+        PublicKey::Ec { curve, .. } => (&oid::EC_PUBLIC_KEY, Some(*curve)),
+        _ => (&oid::X25519, None),
+    };
+    if !algorithm.is(kind) {
+        return Err(Reason::UnsupportedAlgorithm);
+    }
+    let named = algorithm.parameters.and_then(|p| Curve::from_oid(&p));
+    if algorithm.is_bare() || (named.is_some() && named == curve) {
+        Ok(())
+    } else {
+        Err(Reason::BadParameters)
+    }
+}
+
+fn is_same_curve(own: &PublicKey, other: &PublicKey) -> bool {
+    match (own, other) {
+        (PublicKey::Ec { curve, .. }, PublicKey::Ec { curve: other, .. }) => curve == other,
+        (PublicKey::X25519(_), PublicKey::X25519(_)) => true,
+        _ => false,
     }
 }
 
@@ -136,8 +175,7 @@ impl<'a> Agreement<'a> {
         if !wrap.is_bare() {
             return Err(Reason::BadParameters);
         }
-        let point = self.originator.point(certificates);
-        let point = point.ok_or(Reason::UnsupportedAlgorithm)?;
+        let point = self.originator.point(pair.key.public_key(), certificates)?;
         let Some(secret) = pair.key.agree(&point) else {
             return Ok(None);
         };
@@ -155,7 +193,10 @@ impl<'a> Agreement<'a> {
     }
 }
 
-fn aes_unwrap(key: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+/// Unwraps with AES key wrap (RFC 3394), by the length of `key`; `None` where it does not fit, and for
+/// keys shorter than two semiblocks.
+#[must_use]
+pub fn aes_unwrap(key: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut out = Zeroizing::new(vec![0; wrapped.len()]);
     let length = match key.len() {
         16 => unwrap_with::<aes::Aes128>(key, wrapped, &mut out),

@@ -64,11 +64,22 @@ impl Kdf {
         length: usize,
     ) -> Zeroizing<Vec<u8>> {
         let info = shared_info(wrap, ukm, length);
+        self.expand(secret, ukm.unwrap_or_default(), &info, length)
+    }
+
+    /// Returns `length` bytes for `secret` and `info`, fewer where HKDF has no more than 255 blocks
+    /// to give; X9.63 takes no salt.
+    #[must_use]
+    pub fn expand(
+        self,
+        secret: &[u8],
+        salt: &[u8],
+        info: &[u8],
+        length: usize,
+    ) -> Zeroizing<Vec<u8>> {
         let mut key = match self {
-            Self::X963(digest) => x963(digest, secret, &info, length),
-            Self::Hkdf(algorithm) => {
-                hkdf(algorithm, secret, ukm.unwrap_or_default(), &info, length)
-            }
+            Self::X963(digest) => x963(digest, secret, info, length),
+            Self::Hkdf(algorithm) => hkdf(algorithm, secret, salt, info, length),
         };
         key.truncate(length);
         key
@@ -124,7 +135,7 @@ fn hkdf(
     let expanding = hmac::Key::new(algorithm, extracted.as_ref());
     let mut key = Zeroizing::new(Vec::with_capacity(length.saturating_add(64)));
     let mut block: Zeroizing<Vec<u8>> = Zeroizing::default();
-    for counter in 1_u8.. {
+    for counter in 1..=u8::MAX {
         let mut context = hmac::Context::with_key(&expanding);
         context.update(&block);
         context.update(info);

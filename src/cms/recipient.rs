@@ -17,7 +17,7 @@ use super::agreement::{self, Agreement};
 use super::algorithms::{AlgorithmId, dotted};
 use super::certificate_id::CertificateId;
 use crate::asn1::reader::tag;
-use crate::asn1::{Reader, Tlv, oid};
+use crate::asn1::{Asn1Error, Reader, Tlv, oid};
 use crate::model::Reason;
 use crate::pki::certificate::Certificate;
 use crate::pki::key::{KeyPair, OaepParameters};
@@ -178,56 +178,50 @@ fn transport<'a>(tlv: &Tlv<'a>) -> Result<Transport<'a>, CmsError> {
 
 /// Returns checked OAEP parameters (contract S14): SHA-1 or SHA-2, MGF1, any label.
 fn oaep(parameters: Option<Tlv<'_>>) -> Result<OaepParameters, Reason> {
-    oaep_parts(parameters).ok_or(Reason::BadParameters)
+    let broken = |_| Reason::BadParameters;
+    let parameters = parameters.ok_or(Reason::BadParameters)?;
+    let parameters = Reader::only(parameters.raw, tag::SEQUENCE).map_err(broken)?;
+    let mut parts = parameters.children();
+    let mut part = |number| parts.optional(tag::context(number)).map_err(broken);
+    let (digest, mgf, label) = (part(0)?, part(1)?, part(2)?);
+    parts.finish().map_err(broken)?;
+    Ok(OaepParameters {
+        digest: digest.map_or(Ok(Digest::Sha1), |explicit| digest_of(&only(&explicit)?))?,
+        mgf: mgf.map_or(Ok(Digest::Sha1), |explicit| mask(&only(&explicit)?))?,
+        label: label.map_or(Ok(Vec::new()), |explicit| source(&only(&explicit)?))?,
+    })
 }
 
-fn oaep_parts(parameters: Option<Tlv<'_>>) -> Option<OaepParameters> {
-    let mut parts = Reader::only(parameters?.raw, tag::SEQUENCE)
-        .ok()?
-        .children();
-    let digest = match parts.optional(tag::context(0)).ok()? {
-        Some(explicit) => oaep_digest(&explicit)?,
-        None => Digest::Sha1,
-    };
-    let mgf = match parts.optional(tag::context(1)).ok()? {
-        Some(explicit) => {
-            let mgf = AlgorithmId::parse(&only(&explicit)?).ok()?;
-            if !mgf.is(&oid::MGF1) {
-                return None;
-            }
-            digest_of(&mgf.parameters?)?
-        }
-        None => Digest::Sha1,
-    };
-    let label = match parts.optional(tag::context(2)).ok()? {
-        Some(explicit) => {
-            let source = AlgorithmId::parse(&only(&explicit)?).ok()?;
-            let label = source.parameters?;
-            if !source.is(&oid::P_SPECIFIED) || label.tag != tag::OCTET_STRING {
-                return None;
-            }
-            label.content.to_vec()
-        }
-        None => Vec::new(),
-    };
-    parts.finish().ok()?;
-    Some(OaepParameters { digest, mgf, label })
+fn mask(algorithm: &Tlv<'_>) -> Result<Digest, Reason> {
+    let mgf = AlgorithmId::parse(algorithm).map_err(|_| Reason::BadParameters)?;
+    if !mgf.is(&oid::MGF1) {
+        return Err(Reason::UnsupportedAlgorithm);
+    }
+    digest_of(&mgf.parameters.ok_or(Reason::BadParameters)?)
 }
 
-fn oaep_digest(explicit: &Tlv<'_>) -> Option<Digest> {
-    digest_of(&only(explicit)?)
+fn source(algorithm: &Tlv<'_>) -> Result<Vec<u8>, Reason> {
+    let source = AlgorithmId::parse(algorithm).map_err(|_| Reason::BadParameters)?;
+    if !source.is(&oid::P_SPECIFIED) {
+        return Err(Reason::UnsupportedAlgorithm);
+    }
+    match source.parameters {
+        Some(label) if label.tag == tag::OCTET_STRING => Ok(label.content.to_vec()),
+        _ => Err(Reason::BadParameters),
+    }
 }
 
-fn only<'a>(explicit: &Tlv<'a>) -> Option<Tlv<'a>> {
-    let mut inside = explicit.children();
-    let tlv = inside.read().ok()?;
-    inside.is_empty().then_some(tlv)
+fn only<'a>(explicit: &Tlv<'a>) -> Result<Tlv<'a>, Reason> {
+    Reader::only(explicit.content, tag::SEQUENCE).map_err(|_| Reason::BadParameters)
 }
 
-fn digest_of(algorithm: &Tlv<'_>) -> Option<Digest> {
-    Digest::from_algorithm(algorithm)
-        .ok()
-        .filter(|digest| *digest != Digest::Md5)
+/// A digest; one that is not known is not supported rather than malformed.
+fn digest_of(algorithm: &Tlv<'_>) -> Result<Digest, Reason> {
+    match Digest::from_algorithm(algorithm) {
+        Ok(Digest::Md5) | Err(Asn1Error::Unexpected) => Err(Reason::UnsupportedAlgorithm),
+        Ok(digest) => Ok(digest),
+        Err(_) => Err(Reason::BadParameters),
+    }
 }
 
 const KEY_AGREEMENT: u8 = tag::context(1);

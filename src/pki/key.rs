@@ -275,8 +275,8 @@ impl PrivateKey {
     }
 
     /// Returns the secret shared with the holder of `peer_point` (an encoded point, or 32 octets
-    /// for X25519); `None` where the point is not on the curve or the secret would be all zero
-    /// (contract S47).
+    /// for X25519); `None` where the point is not on the curve, or the secret of X25519 would be all
+    /// zero (contract S47; on the other curves that is a point like any other).
     #[must_use]
     pub fn agree(&self, peer_point: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (key, algorithm) = match (&self.0.kind, &self.0.public) {
@@ -299,7 +299,8 @@ impl PrivateKey {
         let peer = agreement::UnparsedPublicKey::new(algorithm, peer_point);
         let secret =
             agreement::agree(key, peer, (), |secret| Ok(Zeroizing::new(secret.to_vec()))).ok()?;
-        let zero = secret.iter().fold(0, |all, byte| all | byte) == 0;
+        let zero = matches!(self.0.kind, Kind::X25519(_))
+            && secret.iter().fold(0, |all, byte| all | byte) == 0;
         (!zero).then_some(secret)
     }
 

@@ -16,7 +16,7 @@
 //!
 //! # See also
 //!
-//! <https://github.com/C2SP/wycheproof>; `docs/interop.md` has the figures.
+//! <https://github.com/C2SP/wycheproof>; `docs/vectors.md` has the figures.
 
 #![allow(
     clippy::disallowed_methods,

@@ -11,7 +11,7 @@
 
 use super::CmsError;
 use crate::asn1::reader::tag;
-use crate::asn1::{Reader, Tlv};
+use crate::asn1::{Asn1Error, Reader, Tlv};
 use crate::pki::certificate::Certificate;
 use crate::pki::name::Canonical;
 
@@ -56,6 +56,18 @@ impl<'a> CertificateId<'a> {
         }
     }
 
+    /// True when bytes that are no readable certificate look like the one that is named. They are
+    /// good for nothing but to say so.
+    #[must_use]
+    pub fn names_unreadable(&self, der: &[u8]) -> bool {
+        match self {
+            Self::IssuerSerial { issuer, serial } => {
+                issuer_and_serial_within(der).is_ok_and(|found| found == (*issuer, *serial))
+            }
+            Self::KeyId(id) => memchr::memmem::find(der, id).is_some(),
+        }
+    }
+
     /// True when `certificate` is the one that is named.
     ///
     /// Some mailers encode the issuer's name anew, with other string types, and serial numbers
@@ -77,6 +89,16 @@ impl<'a> CertificateId<'a> {
             },
         }
     }
+}
+
+/// Returns issuer and serial number from where they stand in a certificate, whatever follows them.
+fn issuer_and_serial_within(der: &[u8]) -> Result<(&[u8], &[u8]), Asn1Error> {
+    let mut outer = Reader::only(der, tag::SEQUENCE)?.children();
+    let mut fields = outer.expect(tag::SEQUENCE)?.children();
+    fields.optional(tag::context(0))?;
+    let serial = fields.expect(tag::INTEGER)?.content;
+    fields.expect(tag::SEQUENCE)?;
+    Ok((fields.expect(tag::SEQUENCE)?.raw, serial))
 }
 
 /// Returns the octets of a number without those that only give it its sign.

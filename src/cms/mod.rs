@@ -41,6 +41,10 @@ pub enum CmsError {
     /// The encoding is broken.
     #[error("the S/MIME data is damaged: {0}")]
     Asn1(#[from] Asn1Error),
+    /// Content of another type than plain data, under the signature as itself and not as octets, as
+    /// PKCS #7 had it (RFC 5652 section 5.2.1).
+    #[error("the signed content is none of S/MIME")]
+    Foreign,
     /// More certificates, signers or recipients than are read (contract E13).
     #[error("the S/MIME data has more parts than are read")]
     Limit,
@@ -53,6 +57,7 @@ impl CmsError {
         match self {
             Self::Limit | Self::Asn1(Asn1Error::Depth) => Reason::LimitExceeded,
             Self::Asn1(_) => Reason::Malformed,
+            Self::Foreign => Reason::UnsupportedContent,
         }
     }
 }

@@ -28,7 +28,7 @@ use super::algorithms::AlgorithmId;
 use super::certificate_id::CertificateId;
 use super::content_info::ContentKind;
 use crate::asn1::reader::tag;
-use crate::asn1::{Reader, Tlv};
+use crate::asn1::{Asn1Error, Reader, Tlv};
 use crate::pki::certificate::Certificate;
 use crate::pki::revocation::Crl;
 
@@ -45,6 +45,8 @@ pub struct Signed<'a> {
     content_type: Tlv<'a>,
     content: Option<&'a [u8]>,
     certificates: Vec<Certificate>,
+    /// What stands in the bag as a certificate and cannot be read.
+    unreadable: Vec<&'a [u8]>,
     crls: Vec<Tlv<'a>>,
     signers: Vec<Signer<'a>>,
 }
@@ -66,7 +68,7 @@ impl<'a> Signed<'a> {
     /// # Errors
     ///
     /// [`CmsError::Asn1`] when the structure is another, [`CmsError::Limit`] above the limits of
-    /// contract E13.
+    /// contract E13, [`CmsError::Foreign`] for content that is no octets.
     pub fn parse(content: Tlv<'a>) -> Result<Self, CmsError> {
         let mut parts = Reader::only(content.raw, tag::SEQUENCE)?.children();
         parts.expect(tag::INTEGER)?;
@@ -76,11 +78,18 @@ impl<'a> Signed<'a> {
         let mut inner = parts.expect(tag::SEQUENCE)?.children();
         let content_type = inner.expect(tag::OID)?;
         let content = match inner.optional(tag::context(0))? {
-            Some(explicit) => Some(Reader::only(explicit.content, tag::OCTET_STRING)?.content),
+            Some(explicit) => match Reader::only(explicit.content, tag::OCTET_STRING) {
+                Err(Asn1Error::Unexpected)
+                    if ContentKind::of(&content_type) != ContentKind::Data =>
+                {
+                    return Err(CmsError::Foreign);
+                }
+                octets => Some(octets?.content),
+            },
             None => None,
         };
         inner.finish()?;
-        let bag = bag(parts.optional(tag::context(0))?)?;
+        let (bag, unreadable) = bag(parts.optional(tag::context(0))?)?;
         let crls = bag_of(parts.optional(tag::context(1))?)?;
         let signers = each(&parts.expect(tag::SET)?, MAX_SIGNERS, signer)?;
         parts.finish()?;
@@ -89,6 +98,7 @@ impl<'a> Signed<'a> {
             content_type,
             content,
             certificates: bag,
+            unreadable,
             crls,
             signers,
         })
@@ -164,7 +174,8 @@ fn each<'a, T>(
     Ok(found)
 }
 
-fn bag(set: Option<Tlv<'_>>) -> Result<Vec<Certificate>, CmsError> {
+/// Returns the readable certificates, and the bytes of the others.
+fn bag(set: Option<Tlv<'_>>) -> Result<(Vec<Certificate>, Vec<&[u8]>), CmsError> {
     let elements = bag_of(set)?;
     if elements
         .iter()
@@ -172,12 +183,16 @@ fn bag(set: Option<Tlv<'_>>) -> Result<Vec<Certificate>, CmsError> {
     {
         return Err(CmsError::Limit);
     }
+    let mut readable = Vec::new();
+    let mut unreadable = Vec::new();
     // Attribute certificates and other forms have context tags; they name no mail signer.
-    Ok(elements
-        .iter()
-        .filter(|tlv| tlv.tag == tag::SEQUENCE)
-        .filter_map(|tlv| Certificate::from_der(tlv.raw).ok())
-        .collect())
+    for tlv in elements.iter().filter(|tlv| tlv.tag == tag::SEQUENCE) {
+        match Certificate::from_der(tlv.raw) {
+            Ok(certificate) => readable.push(certificate),
+            Err(_) => unreadable.push(tlv.raw),
+        }
+    }
+    Ok((readable, unreadable))
 }
 
 fn bag_of(set: Option<Tlv<'_>>) -> Result<Vec<Tlv<'_>>, CmsError> {

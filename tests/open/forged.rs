@@ -222,6 +222,56 @@ fn one_unreadable_certificate_in_the_bag_does_not_lose_the_message() {
 }
 
 #[test]
+fn unreadable_certificate_of_the_signer_is_told_from_a_missing_one() {
+    for options in ["", "-keyid"] {
+        let line = format!("-nodetach -outform DER -binary {options}");
+        let der = lab().sign("alice", &line, TEXT);
+        // No time ends in anything but Z.
+        let spoiled = |name: &str| {
+            let mut certificate = lab().certificate(name).der().to_vec();
+            let time = certificate.windows(2).position(|w| w == [0x17, 13]);
+            certificate[time.unwrap() + 14] = b'X';
+            element(0xa0, &[&certificate])
+        };
+        for (name, reason) in [
+            ("alice", Reason::CertificateMalformed),
+            ("bob", Reason::SignerUnknown),
+        ] {
+            let forged = Forged {
+                certificates: &spoiled(name),
+                ..taken_apart(&der)
+            };
+            assert_eq!(forged.open(Legacy::NONE), (Verdict::Invalid, Some(reason)));
+        }
+    }
+}
+
+#[test]
+fn signed_content_of_other_kinds_is_unsupported_and_not_malformed() {
+    let der = opaque();
+    let other = oid::Oid::new_unwrap("1.3.6.1.4.1.311.2.1.4");
+    for (kind, reason) in [
+        (&other, Reason::UnsupportedContent),
+        (&oid::DATA, Reason::Malformed),
+    ] {
+        let mut forged = taken_apart(&der);
+        let inside = element(0xa0, &[&sequence(&[&octet_string(TEXT)])]);
+        forged.content = sequence(&[&writer::oid(kind), &inside]);
+        assert_eq!(forged.open(Legacy::NONE), (Verdict::Invalid, Some(reason)));
+    }
+}
+
+#[test]
+fn empty_content_that_nobody_signed_is_a_bag_of_certificates() {
+    let der = opaque();
+    let mut forged = taken_apart(&der);
+    forged.content = encapsulated(b"");
+    assert_eq!(forged.open(Legacy::NONE).0, Verdict::Invalid);
+    forged.signers = element(0x31, &[]);
+    assert_eq!(forged.open(Legacy::NONE), (Verdict::None, None));
+}
+
+#[test]
 fn e13_nine_signers_are_refused() {
     let der = opaque();
     let mut forged = taken_apart(&der);

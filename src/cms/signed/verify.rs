@@ -89,18 +89,16 @@ impl<'a> Signed<'a> {
             .map_err(|_| Reason::BadSignedAttributes)
             .and_then(|attributes| self.covered(signer, attributes.as_ref(), content, legacy))
             .and_then(|covered| {
-                let mut outcome = Err(Reason::SignerUnknown);
+                let mut outcome = None;
                 for candidate in candidates {
                     let checked = check(signer, &covered, candidate, legacy);
                     if checked.is_ok() {
                         certificate = Some(candidate);
                         return checked;
                     }
-                    if outcome == Err(Reason::SignerUnknown) {
-                        outcome = checked;
-                    }
+                    outcome.get_or_insert(checked);
                 }
-                outcome
+                outcome.unwrap_or_else(|| Err(self.missing(&signer.id)))
             });
         SignerEvidence {
             certificate: certificate.cloned(),
@@ -119,6 +117,15 @@ impl<'a> Signed<'a> {
             encryption_certificate: known
                 .and_then(|a| a.single(&oid::ENCRYPTION_KEY_PREFERENCE))
                 .and_then(|t| self.preferred(&t)),
+        }
+    }
+
+    /// Returns why there is no certificate for a signer: none came, or it cannot be read.
+    fn missing(&self, id: &CertificateId<'_>) -> Reason {
+        if self.unreadable.iter().any(|der| id.names_unreadable(der)) {
+            Reason::CertificateMalformed
+        } else {
+            Reason::SignerUnknown
         }
     }
 

@@ -111,4 +111,5 @@ oids! {
     ANY_EXTENDED_KEY_USAGE, "2.5.29.37.0", "RFC 5280 section 4.2.1.12";
     EMAIL_PROTECTION, "1.3.6.1.5.5.7.3.4", "RFC 5280 section 4.2.1.12";
     SMTP_UTF8_MAILBOX, "1.3.6.1.5.5.7.8.9", "RFC 9598";
+    USER_PRINCIPAL_NAME, "1.3.6.1.4.1.311.20.2.3", "Microsoft: a name to log in with, like an address";
 }

@@ -88,6 +88,10 @@ pub enum GeneralName<'a> {
     Uri(&'a [u8]),
     /// iPAddress: 4 or 16 octets, twice that in constraints.
     Ip(&'a [u8]),
+    /// A user principal name in otherName, unchecked octets.
+    Principal(&'a [u8]),
+    /// Any other otherName, by the content octets of its type.
+    Named(&'a [u8]),
     /// Any other form, by its tag octet.
     Other(u8),
 }
@@ -130,8 +134,10 @@ pub fn general_name<'a>(tlv: &Tlv<'a>) -> Result<GeneralName<'a>, Asn1Error> {
             fields.finish()?;
             if kind.is_oid(&oid::SMTP_UTF8_MAILBOX) {
                 GeneralName::Utf8Email(Reader::only(value.content, tag::UTF8_STRING)?.content)
+            } else if kind.is_oid(&oid::USER_PRINCIPAL_NAME) {
+                GeneralName::Principal(value.children().read()?.content)
             } else {
-                GeneralName::Other(OTHER)
+                GeneralName::Named(kind.content)
             }
         }
         other => GeneralName::Other(other),

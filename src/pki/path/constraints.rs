@@ -3,6 +3,8 @@
 //! # Invariants
 //!
 //! * A constraint on a form of name that is not understood refuses every name of that form below.
+//! * Forms of otherName are forms of their own. That of user principal names, which private issuers
+//!   constrain beside mail, is understood like mail.
 //! * Mail addresses are constrained wherever they stand: rfc822Name, SmtpUTF8Mailbox and the
 //!   emailAddress of the subject.
 //!
@@ -26,6 +28,8 @@ enum Subtree {
     Directory(Canonical),
     Uri(String),
     Ip(Vec<u8>),
+    Principal(String),
+    Named(Vec<u8>),
     Other(u8),
 }
 
@@ -124,7 +128,12 @@ fn subtrees(mut list: Reader<'_>) -> Result<Vec<Subtree>, Reason> {
             GeneralName::Directory(der) => Subtree::Directory(Canonical::new(der)),
             GeneralName::Uri(bytes) => Subtree::Uri(text(bytes)?.to_ascii_lowercase()),
             GeneralName::Ip(bytes) => Subtree::Ip(bytes.to_vec()),
-            GeneralName::Utf8Email(_) => Subtree::Other(tag::context(0)),
+            // A principal is written like the constraints of mail, but in any script.
+            GeneralName::Principal(bytes) => Subtree::Principal(
+                String::from_utf8(bytes.to_vec()).map_err(|_| Reason::CertificateMalformed)?,
+            ),
+            GeneralName::Utf8Email(_) => Subtree::Named(oid::SMTP_UTF8_MAILBOX.as_bytes().to_vec()),
+            GeneralName::Named(kind) => Subtree::Named(kind.to_vec()),
             GeneralName::Other(form) => Subtree::Other(form),
         });
     }
@@ -139,9 +148,13 @@ impl Subtree {
             | (Self::Dns(_), GeneralName::Dns(_))
             | (Self::Directory(_), GeneralName::Directory(_))
             | (Self::Uri(_), GeneralName::Uri(_))
-            | (Self::Ip(_), GeneralName::Ip(_)) => true,
+            | (Self::Ip(_), GeneralName::Ip(_))
+            | (Self::Principal(_), GeneralName::Principal(_)) => true,
+            (Self::Named(kind), GeneralName::Named(other)) => kind == other,
+            (Self::Named(kind), GeneralName::Utf8Email(_)) => {
+                kind == oid::SMTP_UTF8_MAILBOX.as_bytes()
+            }
             (Self::Other(form), GeneralName::Other(other)) => form == other,
-            (Self::Other(form), GeneralName::Utf8Email(_)) => *form == tag::context(0),
             _ => false,
         }
     }
@@ -149,7 +162,8 @@ impl Subtree {
     /// True when `name` lies inside; `None` where that cannot be told.
     fn holds(&self, name: &GeneralName<'_>) -> Option<bool> {
         match (self, name) {
-            (Self::Email(base), GeneralName::Email(bytes) | GeneralName::Utf8Email(bytes)) => {
+            (Self::Email(base), GeneralName::Email(bytes) | GeneralName::Utf8Email(bytes))
+            | (Self::Principal(base), GeneralName::Principal(bytes)) => {
                 holds_email(base, std::str::from_utf8(bytes).ok()?)
             }
             (Self::Dns(base), GeneralName::Dns(bytes)) => {
@@ -179,11 +193,12 @@ impl Subtree {
     }
 }
 
-/// A mailbox, a host, or every host below `.domain`.
+/// A mailbox, a host, or every host below `.domain`; `@host` is how Microsoft's tools spell a host.
 fn holds_email(base: &str, mailbox: &str) -> Option<bool> {
     let (local, host) = mailbox.rsplit_once('@')?;
     let host = crate::model::address::canonical_domain(host).ok()?;
     match base.rsplit_once('@') {
+        Some(("", base_host)) => Some(base_host.eq_ignore_ascii_case(&host)),
         Some((base_local, base_host)) => {
             Some(base_local == local && base_host.eq_ignore_ascii_case(&host))
         }
@@ -216,6 +231,8 @@ fn uri_host(uri: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pki::path::ChainVerdict;
+    use crate::pki::testing::{CA, LEAF, Pki};
 
     #[test]
     fn mail_constraints_are_mailbox_host_or_domain() {
@@ -223,6 +240,8 @@ mod tests {
             ("a@example.org", "a@EXAMPLE.org", Some(true)),
             ("a@example.org", "A@example.org", Some(false)),
             ("example.org", "a@example.org", Some(true)),
+            ("@example.org", "a@Example.org", Some(true)),
+            ("@example.org", "a@sub.example.org", Some(false)),
             ("example.org", "a@sub.example.org", Some(false)),
             (".example.org", "a@sub.example.org", Some(true)),
             (".example.org", "a@example.org", Some(false)),
@@ -240,5 +259,72 @@ mod tests {
         assert_eq!(uri_host("http://u@www.x.org:80/p?q"), Some("www.x.org"));
         assert_eq!(uri_host("http://10.0.0.1/"), None);
         assert_eq!(uri_host("mailto:a@x.org"), None);
+    }
+
+    #[test]
+    fn constraints_on_other_names_bind_names_of_their_own_type_alone() {
+        const NONE: &str = "otherName:1.2.3;UTF8:x";
+        let trusted = (ChainVerdict::Trusted, None);
+        let pki = Pki::new();
+        let principal = |what: &str| format!("otherName:1.3.6.1.4.1.311.20.2.3;{what}");
+        let refused = (ChainVerdict::Untrusted, Some(Reason::NameConstraint));
+        for (kind, base, name, expected) in [
+            (
+                "permitted",
+                "UTF8:example.org",
+                "UTF8:a@EXAMPLE.org",
+                trusted,
+            ),
+            (
+                "permitted",
+                "UTF8:.example.org",
+                "UTF8:a@in.example.org",
+                trusted,
+            ),
+            (
+                "permitted",
+                "UTF8:example.org",
+                "UTF8:a@example.net",
+                refused,
+            ),
+            ("permitted", "UTF8:example.org", "UTF8:no-at-sign", refused),
+            ("permitted", "UTF8:example.org", "INT:5", refused),
+            (
+                "excluded",
+                "UTF8:example.org",
+                "UTF8:a@example.net",
+                trusted,
+            ),
+            (
+                "excluded",
+                "UTF8:example.org",
+                "UTF8:a@example.org",
+                refused,
+            ),
+            ("excluded", "UTF8:example.org", "INT:5", refused),
+            ("permitted", "UTF8:example.org", "", trusted),
+        ] {
+            let limits = format!("nameConstraints={kind};{}", principal(base));
+            pki.issue("org", "root", &format!("{CA}\n{limits}"));
+            let other = if name.is_empty() {
+                NONE.to_owned()
+            } else {
+                principal(name)
+            };
+            pki.issue("leaf", "org", &format!("{LEAF},{other}"));
+            assert_eq!(
+                pki.ask("leaf", &["org"]).says(),
+                expected,
+                "{limits} {other}"
+            );
+        }
+        // Of a type that is not understood nothing can be told.
+        pki.issue(
+            "org",
+            "root",
+            &format!("{CA}\nnameConstraints=permitted;{NONE}"),
+        );
+        pki.issue("leaf", "org", &format!("{LEAF},{NONE}"));
+        assert_eq!(pki.ask("leaf", &["org"]).says(), refused);
     }
 }

@@ -114,8 +114,11 @@ fn subtrees(mut list: Reader<'_>) -> Result<Vec<Subtree>, Reason> {
     while !list.is_empty() {
         let mut fields = list.expect(tag::SEQUENCE).map_err(malformed)?.children();
         let base = general_name(&fields.read().map_err(malformed)?).map_err(malformed)?;
-        // minimum and maximum must not be used.
-        if !fields.is_empty() {
+        // minimum and maximum must not be used; some write the minimum that is meant anyway.
+        let minimum = fields
+            .optional(tag::context_primitive(0))
+            .map_err(malformed)?;
+        if !fields.is_empty() || minimum.is_some_and(|number| number.content != [0]) {
             return Err(Reason::NameConstraint);
         }
         let text = |bytes: &[u8]| {
@@ -326,5 +329,24 @@ mod tests {
         );
         pki.issue("leaf", "org", &format!("{LEAF},{NONE}"));
         assert_eq!(pki.ask("leaf", &["org"]).says(), refused);
+    }
+
+    #[test]
+    fn bounds_are_refused_but_for_the_minimum_that_is_meant_anyway() {
+        let pki = Pki::new();
+        let refused = (ChainVerdict::Untrusted, Some(Reason::NameConstraint));
+        for (bound, expected) in [
+            ("80:01:00", (ChainVerdict::Trusted, None)),
+            ("80:01:01", refused),
+            ("81:01:00", refused),
+        ] {
+            // permitted: rfc822Name example.org, and the bound.
+            let host = "65:78:61:6d:70:6c:65:2e:6f:72:67";
+            let value = format!("30:14:a0:12:30:10:81:0b:{host}:{bound}");
+            pki.issue("org", "root", &format!("{CA}\n2.5.29.30=DER:{value}"));
+            pki.issue("leaf", "org", LEAF);
+            assert_eq!(pki.ask("leaf", &["org"]).says(), expected, "{bound}");
+            pki.openssl_agrees("leaf", &["org"], expected.1.is_none());
+        }
     }
 }

@@ -44,7 +44,19 @@ impl Gpgsm {
         self.run(&words, b"x\n")
     }
 
+    /// gpgsm 2.2 now and then fails to decrypt a PKCS#12 file, and takes the next one.
     fn import(&self, who: &Identity) -> Result<(), String> {
+        let mut result = self.import_once(who);
+        for _ in 0..2 {
+            match &result {
+                Err(said) if said.contains("trying charset") => result = self.import_once(who),
+                _ => break,
+            }
+        }
+        result
+    }
+
+    fn import_once(&self, who: &Identity) -> Result<(), String> {
         // What gpgsm 2.2 imports.
         let line = format!(
             "pkcs12 -export -in {} -inkey {} -out one.p12 -passout pass:x -macalg sha1 \

@@ -21,6 +21,7 @@ use crate::asn1::reader::tag;
 use crate::asn1::{Asn1Error, Reader, Tlv};
 use crate::pki::Digest;
 use crate::pki::key::{KeyError, Passphrase};
+use crate::pki::key_cost;
 use crate::pki::pem::{self, Block, PemError};
 use crate::pki::public_key::Curve;
 
@@ -185,14 +186,13 @@ pub(super) fn decrypt_pkcs8(
         let mut parameters = algorithm.expect(tag::SEQUENCE)?.children();
         let salt = parameters.expect(tag::OCTET_STRING)?.content;
         let rounds = parameters.expect(tag::INTEGER)?.small_uint()?;
-        if rounds == 0 || rounds > MAX_ROUNDS {
-            return Err(KeyError::Unsupported(format!("{rounds} iterations")));
-        }
+        key_cost::check_rounds(rounds)?;
         let body = fields.expect(tag::OCTET_STRING)?.content;
         return scheme.decrypt(passphrase, salt, rounds, body);
     }
     let info = EncryptedPrivateKeyInfoRef::from_der(der)
         .map_err(|_| KeyError::Unsupported(format!("encryption {}", dotted(&kind))))?;
+    key_cost::check(&info.encryption_algorithm)?;
     match info.decrypt(passphrase.as_bytes()) {
         Ok(plain) => Ok(secret(plain.as_bytes())),
         Err(pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::UnsupportedAlgorithm {
@@ -241,8 +241,6 @@ const PBES1: [(Oid, Pbes1); 6] = [
         Pbes1::Des(Digest::Sha1),
     ),
 ];
-
-const MAX_ROUNDS: u64 = 10_000_000;
 
 impl Pbes1 {
     fn decrypt(

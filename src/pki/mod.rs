@@ -21,6 +21,7 @@ pub mod digest;
 pub mod extension;
 pub mod issue;
 pub mod key;
+mod key_cost;
 mod key_file;
 mod key_material;
 mod key_pair;

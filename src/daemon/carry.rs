@@ -156,21 +156,27 @@ impl Delivery {
         };
         // S41: addresses of members are for those who ask for more than the log's usual level.
         debug!(spool = %id, item = index, to = %item.to, lang = item.lang);
-        match &answer.outcome {
-            None if matches!(answer.slot, Slot::Failed { .. }) => {
-                warn!(spool = %id, item = index, what, deliver = "failed", reply = "it could not be made");
+        match (&answer.slot, &answer.outcome) {
+            (Slot::Failed { reason, .. }, None) => {
+                let reason = reason.code();
+                warn!(spool = %id, item = index, what, deliver = "failed", reason, reply = "it could not be made");
             }
-            Some(Outcome::Sent(reply)) => {
-                info!(spool = %id, item = index, what, deliver = "sent", reply);
-            }
-            Some(Outcome::Deferred { code, text }) => {
-                info!(spool = %id, item = index, what, deliver = "deferred", code, reply = text);
-            }
-            Some(Outcome::Failed { reason, code, text }) => {
+            // Put off once more, when the time for that is over, is failed.
+            (
+                Slot::Failed { reason, .. },
+                Some(Outcome::Deferred { code, text } | Outcome::Failed { code, text, .. }),
+            )
+            | (_, Some(Outcome::Failed { reason, code, text })) => {
                 let reason = reason.code();
                 warn!(spool = %id, item = index, what, deliver = "failed", reason, code, reply = text);
             }
-            None => info!(spool = %id, item = index, what, deliver = "withheld"),
+            (_, Some(Outcome::Sent(reply))) => {
+                info!(spool = %id, item = index, what, deliver = "sent", reply);
+            }
+            (_, Some(Outcome::Deferred { code, text })) => {
+                info!(spool = %id, item = index, what, deliver = "deferred", code, reply = text);
+            }
+            (_, None) => info!(spool = %id, item = index, what, deliver = "withheld"),
         }
         if let Some(outcome) = answer.outcome {
             (self.hands.observer)(&Event::Ended {

@@ -4,8 +4,9 @@ LAB holds list.pem, alice.pem, alice.key, ec.pem and ca.pem, ca.key; each file i
 """
 import base64, datetime, hashlib, os, sys, zlib
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, keywrap, serialization as s
+from cryptography.hazmat.primitives import hashes, padding as blocks, serialization as s
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.x509.oid import NameOID
 
 LAB, OUT = sys.argv[1:]
@@ -157,11 +158,8 @@ def sealed():
         return seq(DATA, seq(oid("2.16.840.1.101.3.4.1." + cipher), tlv(4, bytes(16))), tlv(0x80, text))
 
     cek = os.urandom(32)
-    # Our own keys may open what costs work only inside.
-    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-    from cryptography.hazmat.primitives import padding as blocks
-
     def to_list(text):
+        """What costs work only once it is opened."""
         pad = blocks.PKCS7(128).padder()
         aes = Cipher(algorithms.AES(cek), modes.CBC(bytes(16))).encryptor()
         text = aes.update(pad.update(text) + pad.finalize()) + aes.finalize()
@@ -359,9 +357,9 @@ def signed():
                 if sum(map(len, bag)) + len(der(one)) < 900_000:
                     bag.append(der(one))
             write(f"path-{name}-{people}", mail(text, bag, [signer(digest, below)] * 8))
-    each = [ec.generate_private_key(ec.SECP256R1()) for _ in range(5)]
-    crossed = [issue(b.public_key(), common(f"c{j}"), common(f"c{i}"), a, [ca_extension])
-               for i, a in enumerate(each) for j, b in enumerate(each) if i != j]
+    each = [ec.generate_private_key(ec.SECP256R1()) for _ in range(6)]
+    crossed = [issue(b.public_key(), common("c0"), common("c0"), a, [ca_extension])
+               for a in each for b in each if a is not b]
     below = issue(alice_key.public_key(), common("leaf"), common("c0"), each[0])
     write("path-crossed", mail(text, [der(below), *map(der, crossed)], [signer(digest, below)] * 8))
     # The trusted authority at the end of each.
@@ -406,10 +404,9 @@ def signed():
     write("lists-different", mail(text, [der(alice)], [signer(digest)] * 8, forged))
     delta = crl(ca.subject, ca_key, range(1, 30), 9, [x509.DeltaCRLIndicator(1)])
     write("lists-delta", mail(text, [der(alice)], [signer(digest)] * 8, (small + delta) * (900_000 // len(small + delta))))
-    for megabyte in [900_000]:
-        odd = seq(NULL * (megabyte // 2))
-        write("lists-odd", mail(text, [der(alice)], [signer(digest)], odd))
-        write("certificates-odd", mail(text, [der(alice), odd], [signer(digest)]))
+    odd = seq(NULL * 450_000)
+    write("lists-odd", mail(text, [der(alice)], [signer(digest)], odd))
+    write("certificates-odd", mail(text, [der(alice), odd], [signer(digest)]))
 
 
 mime()

@@ -177,6 +177,7 @@ fn fresh_seeds_break_nothing_and_reach_what_they_are_for() {
     for name in ["direct", "revocable", "below"] {
         reach("path", name, targets::is_trusted);
     }
+    reach("mime", "flat", targets::is_compared);
     let inputs: Vec<_> = seeds
         .into_iter()
         .map(|seed| (Target::named(seed.target), seed.name, seed.bytes))

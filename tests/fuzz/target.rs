@@ -2,7 +2,10 @@
 
 #![no_main]
 
-#[allow(dead_code, reason = "what tells how far an input gets is for the replay")]
+#[allow(
+    dead_code,
+    reason = "what tells how far an input gets is for the replay"
+)]
 mod targets;
 
 /// Every edge is counted, overflow is checked.

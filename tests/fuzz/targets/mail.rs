@@ -73,7 +73,7 @@ pub fn mime(data: &[u8]) {
         let (same, _) = again.signed_parts().unwrap();
         assert!(same == signed, "other bytes are signed");
     }
-    if is_plain(&entity, boundary, &parts) {
+    if is_beyond_doubt(&entity, boundary, &parts) {
         let theirs = MessageParser::new()
             .parse(data)
             .expect("mail-parser reads it");
@@ -111,9 +111,19 @@ fn joined(header: &[u8], boundary: &str, parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
+/// True where the parts of a mail are compared with mail-parser's.
+pub(super) fn is_compared(data: &[u8]) -> bool {
+    let Ok(entity) = Entity::parse(data) else {
+        return false;
+    };
+    let boundary = entity.content_type().boundary();
+    let parts = entity.parts().unwrap_or_default();
+    boundary.is_some_and(|boundary| is_beyond_doubt(&entity, boundary, &parts))
+}
+
 /// True for a multipart that no two readers can take for two things: delimiters are whole lines,
 /// the last one closes, nothing but plain text inside.
-fn is_plain(entity: &Entity<'_>, boundary: &str, parts: &[&[u8]]) -> bool {
+fn is_beyond_doubt(entity: &Entity<'_>, boundary: &str, parts: &[&[u8]]) -> bool {
     let text = |bytes: &[u8]| {
         bytes
             .iter()
@@ -140,7 +150,9 @@ fn is_plain(entity: &Entity<'_>, boundary: &str, parts: &[&[u8]]) -> bool {
         count += 1;
     }
     let plain = |part: &&[u8]| {
-        Entity::parse(part).is_ok_and(|part| {
+        // Without an empty line, some take the delimiter behind for a field.
+        let ends = part.windows(4).any(|four| four == b"\r\n\r\n");
+        ends && Entity::parse(part).is_ok_and(|part| {
             part.first("Content-Type").is_none()
                 && part.first("Content-Transfer-Encoding").is_none()
         })

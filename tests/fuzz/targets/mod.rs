@@ -108,3 +108,8 @@ pub fn opens(data: &[u8]) -> bool {
 pub fn is_trusted(data: &[u8]) -> bool {
     x509::is_trusted(data)
 }
+
+/// True where the parts of a mail are compared with those of another reader.
+pub fn is_compared(data: &[u8]) -> bool {
+    mail::is_compared(data)
+}

@@ -11,7 +11,7 @@
 //!   names file, line, key and remedy, and all of them are reported together.
 //! * What a key means and what its default is stands in `etc/listseal.toml`; a test holds the two
 //!   together.
-//! * A passphrase is named here, never read here: [`PassphraseSource`] says where it is.
+//! * A passphrase is named here and read by who needs it, when he does: [`secret`].
 //!
 //! # See also
 //!
@@ -36,7 +36,7 @@ mod words;
 
 pub use findings::read_text;
 pub use list::ListKeys;
-pub use passphrase::PassphraseSource;
+pub use passphrase::{Login, PassphraseSource, secret};
 pub use problem::{Problem, Problems, Severity};
 pub use settings::{
     DEFAULT_FILE, Delivery, Intake, Log, LogFormat, LogLevel, Paths, Settings, SpoolKeys, Trust,

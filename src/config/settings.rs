@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::findings::Findings;
 use super::list::{ListKeys, Scope};
-use super::passphrase::{PassphraseSource, passphrase};
+use super::passphrase::{Login, PassphraseSource, passphrase};
 use super::table::Table;
 use super::transport::Transport;
 use super::units::{duration, show_duration};
@@ -96,6 +96,10 @@ pub struct Delivery {
     pub transport: Transport,
     /// Transactions at once, and so the bound of duplicates after a crash (contract decision 18).
     pub connections: usize,
+    /// Who logs in there, where somebody does.
+    pub login: Option<Login>,
+    /// What the next hop's certificate is judged by instead of the system's authorities.
+    pub cafile: Option<PathBuf>,
     /// Name given in EHLO; the machine's own where unset.
     pub hostname: Option<String>,
     /// First pause after a temporary failure (contract R13); doubled each time.
@@ -298,6 +302,8 @@ impl Delivery {
                 crate::model::address::canonical_domain(text).map_err(|_| "is no host name")
             })
             .map(|found| found.value);
+        let login = Login::read(table, findings);
+        let cafile = table.path("cafile", findings);
         let mut time = |key, example, default| {
             let found = table.parsed(key, example, findings, |text| match duration(text) {
                 Ok(Duration::ZERO) => Err("is no time at all"),
@@ -321,6 +327,8 @@ impl Delivery {
         Self {
             transport,
             connections,
+            login,
+            cafile,
             hostname,
             retry_first,
             retry_max,

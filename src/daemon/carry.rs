@@ -118,7 +118,7 @@ impl Delivery {
             let mut next = Some(first);
             while let Some(answer) = next {
                 match answer {
-                    Ok(answer) => answers.push(answer),
+                    Ok(answer) => answers.extend(answer),
                     Err(error) => failed = Some(died(error)),
                 }
                 next = under_way.try_join_next();
@@ -176,6 +176,7 @@ impl Delivery {
             (_, Some(Outcome::Deferred { code, text })) => {
                 info!(spool = %id, item = index, what, deliver = "deferred", code, reply = text);
             }
+            (_, Some(Outcome::Untried)) => {}
             (_, None) => info!(spool = %id, item = index, what, deliver = "withheld"),
         }
         if let Some(outcome) = answer.outcome {
@@ -232,22 +233,22 @@ impl Delivery {
     }
 }
 
-/// Sends one item and says what to record.
+/// Sends one item and says what to record: nothing where it was not its turn before the stop.
 async fn send(
     hands: Arc<Hands>,
     copies: Arc<Copies>,
     index: usize,
     before: Option<Deferral>,
-) -> Answer {
+) -> Option<Answer> {
     let made = spawn_blocking(move || copies.make(index)).await;
     let (parcel, instead) = match made {
         Ok(Made::Parcel(parcel, instead)) => (parcel, instead),
         Ok(Made::Never(slot)) => {
-            return Answer {
+            return Some(Answer {
                 index,
                 slot,
                 outcome: None,
-            };
+            });
         }
         Ok(Made::Later(text)) => {
             let outcome = Outcome::Deferred { code: 0, text };
@@ -256,11 +257,11 @@ async fn send(
         // A copy that cannot even be made ends here: its message must not be stuck for ever.
         Err(_) => {
             let reason = Reason::MessageRefused;
-            return Answer {
+            return Some(Answer {
                 index,
                 slot: Slot::Failed { reason, code: 0 },
                 outcome: None,
-            };
+            });
         }
     };
     let outcome = hands.courier.deliver(&parcel).await;
@@ -274,10 +275,11 @@ fn answer(
     before: Option<Deferral>,
     outcome: Outcome,
     instead: Option<Reason>,
-) -> Answer {
+) -> Option<Answer> {
     let now = OffsetDateTime::now_utc();
     let at = crate::model::micros(now);
     let slot = match (&outcome, instead) {
+        (Outcome::Untried, _) => return None, // R16
         (Outcome::Deferred { code, .. }, _) => {
             let jitter = f64::from(u32::try_from(at & 0xffff).unwrap_or(0)) / 65535.0;
             match hands
@@ -299,11 +301,11 @@ fn answer(
             code: *code,
         },
     };
-    Answer {
+    Some(Answer {
         index,
         slot,
         outcome: Some(outcome),
-    }
+    })
 }
 
 fn is_due(slot: &Slot, now: OffsetDateTime) -> bool {

@@ -104,6 +104,7 @@ pub(super) async fn tell(hands: Arc<Hands>, told: Trouble) -> Option<Trouble> {
                 later = Some(told.clone());
                 continue;
             }
+            Outcome::Untried => continue,
         }
         let (own, of, trouble) = (hands.clone(), of.clone(), trouble.clone());
         let noted = spawn_blocking(move || lock(&own.site.told).note(&of, &trouble, &to)).await;

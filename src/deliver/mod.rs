@@ -14,7 +14,7 @@
 //!
 //! * Only finished mail goes out: a [`Cargo`] is made of what seal or notice made, and of nothing
 //!   else. Plaintext of an encrypted post has no road here (S3, S40).
-//! * One recipient per transaction, so that nobody sees another (S41) and a crash repeats one copy.
+//! * A parcel has one recipient, so that nobody sees another (S41) and a crash repeats one copy.
 //! * Lines leave ending in CRLF, dot-stuffed where the protocol asks for it (E23).
 //!
 //! # See also
@@ -27,10 +27,7 @@
 )]
 
 mod cargo;
-mod connection;
 mod dir;
-mod guard;
-mod pool;
 pub mod retry;
 mod sendmail;
 mod smtp;
@@ -78,6 +75,8 @@ pub enum Outcome {
     },
     /// The next hop took it over. The text is its reply.
     Sent(String),
+    /// The courier was stopped before it was this parcel's turn; nothing was said about it.
+    Untried,
 }
 
 /// A transport that cannot be set up.
@@ -88,6 +87,14 @@ pub enum CourierError {
         "delivery.transport: lmtp:// reaches only this machine; name 127.0.0.1 or a unix socket (lmtp+unix:///path), or use smtp://"
     )]
     RemoteLmtp,
+    /// The certificates that the next hop is to be known by cannot be used.
+    #[error("{place}: delivery.cafile {problem}; write the authority's certificate there, or the server's own, in PEM", place = .place.display())]
+    Anchors {
+        /// Which file.
+        place: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// TLS cannot be set up.
     #[error("delivery.transport: TLS cannot be set up: {0}; see that ca-certificates is installed")]
     Tls(String),
@@ -111,7 +118,7 @@ pub struct Courier {
 enum Way {
     Dir(dir::Directory),
     Sendmail(sendmail::Sendmail),
-    Smtp(Box<pool::Pool>),
+    Smtp(Box<smtp::Pool>),
 }
 
 impl Courier {
@@ -121,14 +128,10 @@ impl Courier {
     ///
     /// [`CourierError`] for a transport that can never work as configured.
     pub fn new(settings: &Delivery) -> Result<Self, CourierError> {
-        Self::with(settings, Patience::default(), None)
+        Self::with(settings, Patience::default())
     }
 
-    fn with(
-        settings: &Delivery,
-        patience: Patience,
-        anchor: Option<&[u8]>,
-    ) -> Result<Self, CourierError> {
+    fn with(settings: &Delivery, patience: Patience) -> Result<Self, CourierError> {
         let way = match &settings.transport {
             Transport::Dir(path) => Way::Dir(dir::Directory::open(path)?),
             Transport::Sendmail(path) => Way::Sendmail(sendmail::Sendmail::new(
@@ -140,10 +143,7 @@ impl Courier {
             Transport::Smtp(_)
             | Transport::Smtps(_)
             | Transport::Lmtp(_)
-            | Transport::LmtpUnix(_) => {
-                let dialer = connection::Dialer::new(settings, patience, anchor)?;
-                Way::Smtp(Box::new(pool::Pool::new(dialer, settings.connections)))
-            }
+            | Transport::LmtpUnix(_) => Way::Smtp(Box::new(smtp::Pool::new(settings, patience)?)),
         };
         Ok(Self { way })
     }
@@ -165,7 +165,22 @@ impl Courier {
         match &self.way {
             Way::Dir(directory) => directory.deliver(parcel, &mail).await,
             Way::Sendmail(sendmail) => sendmail.deliver(parcel, &mail).await,
-            Way::Smtp(pool) => pool.deliver(parcel, &mail).await,
+            Way::Smtp(pool) => {
+                let to = std::slice::from_ref(&parcel.to);
+                let ends = pool.deliver(parcel.reverse_path.as_ref(), to, &mail).await;
+                let end = ends.and_then(|all| all.into_iter().next());
+                end.unwrap_or(Outcome::Untried)
+            }
+        }
+    }
+
+    /// Begins nothing any more (contract R16): what waits for its turn comes back as
+    /// [`Outcome::Untried`], what is under way comes to its end.
+    pub fn stop(&self) {
+        match &self.way {
+            Way::Dir(_) => {}
+            Way::Sendmail(sendmail) => sendmail.stop(),
+            Way::Smtp(pool) => pool.stop(),
         }
     }
 
@@ -180,12 +195,18 @@ impl Courier {
 /// How long each step may take (contract R15, RFC 5321 section 4.5.3.2).
 #[derive(Clone, Copy, Debug)]
 struct Patience {
+    /// To reach the server, by all its addresses.
     connect: Duration,
+    /// For each reply to a command, and the greeting.
     command: Duration,
     data: Duration,
+    /// For the server to take the next bytes of a mail.
     block: Duration,
-    dot: Duration,
+    /// How long a mail may flow at less than 1 KiB a second.
+    pace: Duration,
+    /// From MAIL to the last byte.
     transaction: Duration,
+    dot: Duration,
 }
 
 impl Default for Patience {
@@ -196,18 +217,10 @@ impl Default for Patience {
             command: minutes(5),
             data: minutes(2),
             block: minutes(3),
-            dot: minutes(10),
+            pace: minutes(1),
             transaction: minutes(30),
+            dot: minutes(10),
         }
-    }
-}
-
-impl Patience {
-    /// For `size` bytes of mail and the reply to them: 1 KiB a second at least, and half an hour at
-    /// most for the bytes.
-    fn body(&self, size: usize) -> Duration {
-        let slowest = Duration::from_secs(u64::try_from(size / 1024).unwrap_or(u64::MAX));
-        (self.block.saturating_add(slowest)).min(self.transaction) + self.dot
     }
 }
 

@@ -34,7 +34,7 @@ impl Sendmail {
 
     pub(super) async fn deliver(&self, parcel: &Parcel, mail: &Mail<'_>) -> Outcome {
         let Ok(_permit) = self.permits.acquire().await else {
-            return deferred("closed".to_owned());
+            return Outcome::Untried;
         };
         let body = mail.to_unix();
         match timeout(self.patience.dot, self.run(parcel, mail.needs_8bit, &body)).await {
@@ -43,6 +43,11 @@ impl Sendmail {
             // The program may still have sent it: the duplicate window of RFC 5321 4.5.3.2.6.
             Err(_) => deferred(format!("{}: did not end in time", self.path.display())),
         }
+    }
+
+    /// Runs no program any more.
+    pub(super) fn stop(&self) {
+        self.permits.close();
     }
 
     async fn run(&self, parcel: &Parcel, is_8bit: bool, body: &[u8]) -> std::io::Result<Outcome> {

@@ -49,21 +49,14 @@ impl<'a> Mail<'a> {
         self.pieces.iter().map(AsRef::as_ref)
     }
 
-    /// The pieces without the last CRLF, for a client that writes CRLF, dot, CRLF itself.
-    pub(super) fn pieces_to_end(&self) -> Vec<&[u8]> {
-        let mut pieces: Vec<&[u8]> = self.pieces().collect();
-        let mut surplus = 2;
-        while surplus > 0
-            && let Some(last) = pieces.pop()
-        {
-            let cut = last.len().min(surplus);
-            surplus -= cut;
-            let rest = last.split_at(last.len() - cut).0;
-            if !rest.is_empty() {
-                pieces.push(rest);
-            }
+    /// The pieces with a dot more in front of each line that begins with one (RFC 5321 section
+    /// 4.5.2). None of them is copied.
+    pub(super) fn stuffed(&self) -> impl Iterator<Item = &[u8]> {
+        Stuffed {
+            pieces: self.pieces(),
+            rest: &[],
+            begins_line: true,
         }
-        pieces
     }
 
     /// The whole mail in one piece.
@@ -84,32 +77,68 @@ impl<'a> Mail<'a> {
     }
 }
 
+/// Cuts pieces where a dot has to go in between.
+struct Stuffed<'m, P> {
+    pieces: P,
+    rest: &'m [u8],
+    begins_line: bool,
+}
+
+impl<'m, P: Iterator<Item = &'m [u8]>> Iterator for Stuffed<'m, P> {
+    type Item = &'m [u8];
+
+    fn next(&mut self) -> Option<&'m [u8]> {
+        while self.rest.is_empty() {
+            self.rest = self.pieces.next()?;
+        }
+        if std::mem::take(&mut self.begins_line) && self.rest.starts_with(b".") {
+            return Some(b".");
+        }
+        let cut = memchr::memmem::find(self.rest, b"\n.").map_or(self.rest.len(), |at| at + 1);
+        let (line, rest) = self.rest.split_at(cut);
+        self.begins_line = line.ends_with(b"\n");
+        self.rest = rest;
+        Some(line)
+    }
+}
+
 /// Returns `chunk` in canonical form and its last byte, after a piece that ended in `before`.
 fn canonical(chunk: &[u8], before: u8) -> Result<(Cow<'_, [u8]>, u8), &'static str> {
-    let mut last = before;
-    let mut bare = 0_usize;
-    for byte in chunk {
-        match (last, *byte) {
-            (b'\r', b'\n') => {}
-            (b'\r', _) => return Err(BARE_CR),
-            (_, b'\n') => bare += 1,
-            _ => {}
+    let Some(end) = chunk.last().copied() else {
+        return Ok((Cow::Borrowed(chunk), before));
+    };
+    let (mut bare, mut last_cr) = (Vec::new(), None);
+    if before == b'\r' {
+        if !chunk.starts_with(b"\n") {
+            return Err(BARE_CR);
         }
-        last = *byte;
+        last_cr = Some(usize::MAX);
     }
-    if bare == 0 {
-        return Ok((Cow::Borrowed(chunk), last));
-    }
-    let mut out = Vec::with_capacity(chunk.len() + bare);
-    let mut previous = before;
-    for byte in chunk {
-        if *byte == b'\n' && previous != b'\r' {
-            out.push(b'\r');
+    for at in memchr::memchr2_iter(b'\r', b'\n', chunk) {
+        let is_cr = chunk.get(at) == Some(&b'\r');
+        let follows = last_cr.is_some_and(|cr: usize| cr.wrapping_add(1) == at);
+        match (is_cr, follows) {
+            _ if last_cr.is_some() && (is_cr || !follows) => return Err(BARE_CR),
+            (true, _) => last_cr = Some(at),
+            (false, true) => last_cr = None,
+            (false, false) => bare.push(at),
         }
-        out.push(*byte);
-        previous = *byte;
     }
-    Ok((Cow::Owned(out), last))
+    if last_cr.is_some_and(|cr| cr.wrapping_add(1) != chunk.len()) {
+        return Err(BARE_CR);
+    }
+    if bare.is_empty() {
+        return Ok((Cow::Borrowed(chunk), end));
+    }
+    let mut out = Vec::with_capacity(chunk.len() + bare.len());
+    let mut done = 0;
+    for at in bare {
+        out.extend_from_slice(chunk.get(done..at).unwrap_or_default());
+        out.push(b'\r');
+        done = at;
+    }
+    out.extend_from_slice(chunk.get(done..).unwrap_or_default());
+    Ok((Cow::Owned(out), end))
 }
 
 const BARE_CR: &str = "the mail has a carriage return that ends no line, which SMTP cannot carry";
@@ -157,7 +186,49 @@ mod tests {
         assert!(canonical(b"b", b'\r').is_err());
     }
 
+    /// Dot-stuffing as RFC 5321 section 4.5.2 tells it, line by line.
+    fn dotted(text: &[u8]) -> Vec<u8> {
+        let lines = text.split_inclusive(|byte| *byte == b'\n');
+        let dot = |line: &&[u8]| if line.starts_with(b".") { &b"."[..] } else { b"" };
+        lines.flat_map(|line| [dot(&line), line].concat()).collect()
+    }
+
+    /// What [`canonical`] is to do, byte by byte.
+    fn slowly(chunk: &[u8], before: u8) -> Option<Vec<u8>> {
+        let (mut out, mut last) = (Vec::new(), before);
+        for byte in chunk {
+            match (last, *byte) {
+                (b'\r', b'\n') => {}
+                (b'\r', _) => return None,
+                (_, b'\n') => out.push(b'\r'),
+                _ => {}
+            }
+            out.push(*byte);
+            last = *byte;
+        }
+        Some(out)
+    }
+
     proptest! {
+        #[test]
+        fn e23_line_ends_are_mended_as_if_byte_by_byte(text in "[a\r\n]{0,12}", before in "[a\r\n]") {
+            let before = before.as_bytes()[0];
+            let fast = canonical(text.as_bytes(), before).ok();
+            let end = text.as_bytes().last().copied().unwrap_or(before);
+            let slow = slowly(text.as_bytes(), before);
+            prop_assert_eq!(fast, slow.map(|out| (Cow::Owned(out), end)));
+        }
+
+        #[test]
+        fn e23_dots_are_stuffed_across_pieces(pieces in prop::collection::vec("[.\n]{0,4}", 0..6)) {
+            let mail = Mail {
+                pieces: pieces.iter().map(|one| Cow::Borrowed(one.as_bytes())).collect(),
+                needs_8bit: false,
+            };
+            let stuffed = mail.stuffed().collect::<Vec<_>>().concat();
+            prop_assert_eq!(stuffed, dotted(pieces.concat().as_bytes()));
+        }
+
         #[test]
         fn wire_form_is_stable_and_unix_form_is_its_text(text in "[a.\n]{0,40}") {
             let once = form(text.as_bytes()).unwrap();
@@ -171,10 +242,7 @@ mod tests {
             };
             prop_assert_eq!(mail.to_unix(), whole.into_bytes());
             prop_assert_eq!(mail.size(), once.len());
-            if !once.is_empty() {
-                let short = mail.pieces_to_end().concat();
-                prop_assert_eq!([&short[..], b"\r\n"].concat(), once);
-            }
+            prop_assert_eq!(mail.stuffed().collect::<Vec<_>>().concat(), dotted(&once));
         }
     }
 }

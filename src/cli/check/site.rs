@@ -8,6 +8,7 @@ use super::Examination;
 use crate::config::permission::{RelayUser, Use, directory, edited_file, quoted, writable};
 use crate::config::units::show_size;
 use crate::config::{Problem, Transport};
+use crate::deliver::Courier;
 use crate::spool::{Layout, SpoolError, check_room};
 use crate::store::directory::ListDirectory;
 use crate::store::lists::TrustPaths;
@@ -138,12 +139,14 @@ impl Examination {
                 format!("delivery.transport: lmtp to {hop} crosses a network without TLS"),
                 "use smtp, which insists on STARTTLS there, or a server on this machine",
             )),
-            Transport::LmtpUnix(_)
-            | Transport::Lmtp(_)
-            | Transport::Smtp(_)
-            | Transport::Smtps(_) => None,
+            Transport::Smtp(_) | Transport::Smtps(_) => Courier::new(&settings.delivery)
+                .err()
+                .map(|e| Problem::error(&file, e.to_string(), "correct [delivery]")),
+            Transport::LmtpUnix(_) | Transport::Lmtp(_) => None,
         };
-        self.found.extend(problem);
+        let login = settings.delivery.login.as_ref();
+        let unusable = login.and_then(|login| login.secret(self.user).err());
+        self.found.extend(problem.into_iter().chain(unusable));
     }
 
     fn domain(&mut self, domain: &str) {

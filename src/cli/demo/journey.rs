@@ -162,6 +162,7 @@ fn gather(
             Outcome::Sent(name) => Ok(outbox.join(name)),
             Outcome::Deferred { text, .. } => Err(format!("put off: {text}")),
             Outcome::Failed { reason, text, .. } => Err(format!("{reason}: {text}")),
+            Outcome::Untried => Err("was not tried".to_owned()),
         };
         let seen = match &arrived {
             Ok(file) => read(world, file, &item.to)?,

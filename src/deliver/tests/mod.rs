@@ -1,6 +1,10 @@
 //! The transports against servers and programs that behave and misbehave.
 
+mod auth;
+mod hostile;
+mod matrix;
 mod program;
+mod real;
 mod sink;
 mod smtp;
 mod tls;
@@ -25,6 +29,39 @@ fn parcel(bytes: &[u8]) -> Parcel {
     }
 }
 
+fn addresses(all: &[&str]) -> Vec<Address> {
+    all.iter().map(|one| Address::parse(one).unwrap()).collect()
+}
+
+/// Carries one mail to several in one transaction.
+async fn to_all(courier: &Courier, to: &[Address], bytes: &[u8]) -> Vec<Outcome> {
+    let Way::Smtp(pool) = &courier.way else {
+        panic!("not SMTP");
+    };
+    let cargo = Cargo::of_bytes(bytes);
+    let mail = wire::Mail::new(&cargo).unwrap();
+    let from = Address::parse("team-bounces@example.org").unwrap();
+    pool.deliver(Some(&from), to, &mail).await.unwrap()
+}
+
+/// An outcome without its words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Sent,
+    Deferred(u16),
+    Failed(Reason, u16),
+    Untried,
+}
+
+fn kind(outcome: &Outcome) -> Kind {
+    match outcome {
+        Outcome::Sent(_) => Kind::Sent,
+        Outcome::Deferred { code, .. } => Kind::Deferred(*code),
+        Outcome::Failed { reason, code, .. } => Kind::Failed(*reason, *code),
+        Outcome::Untried => Kind::Untried,
+    }
+}
+
 /// So impatient that a test of silence is short; whoever is to answer may be slow on a busy machine.
 fn impatient() -> Patience {
     each(Duration::from_millis(300))
@@ -41,8 +78,9 @@ fn each(step: Duration) -> Patience {
         command: step,
         data: step,
         block: step,
-        dot: step,
+        pace: step,
         transaction: step,
+        dot: step,
     }
 }
 

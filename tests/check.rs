@@ -101,6 +101,33 @@ fn next_hop_that_is_not_there_is_named() {
 }
 
 #[test]
+fn login_and_certificates_of_the_next_hop_are_looked_at() {
+    let site = Site::new();
+    let with = |more: &str| {
+        let delivery = "[delivery]\ntransport = \"smtp://mail.example.org\"\n";
+        site.write("listseal.toml", format!("{CLEAN}{delivery}{more}\n"));
+    };
+    with("user = \"listseal\"");
+    site.says(&[
+        "error listseal.toml",
+        "has no passphrase",
+        "delivery_passwd",
+    ]);
+    with("user = \"listseal\"\npasswd_file = \"passwd\"");
+    site.says(&["error passwd", "cannot be opened"]);
+    site.write("passwd", "open sesame\n");
+    site.says(&["error passwd", "chmod 600"]);
+    site.chmod("passwd", 0o600);
+    assert_eq!(site.said(), Vec::<String>::new());
+    with("cafile = \"relay.pem\"");
+    site.says(&["error", "relay.pem", "cannot be read"]);
+    site.write("relay.pem", "no certificate");
+    site.says(&["error", "relay.pem", "has no certificate"]);
+    site.write("relay.pem", std::fs::read(site.path("ca.pem")).unwrap());
+    assert_eq!(site.said(), Vec::<String>::new());
+}
+
+#[test]
 fn trouble_with_trust_is_named() {
     let site = Site::new();
     site.write("listseal.toml", CLEAN.replace("cafile", "# cafile"));

@@ -189,7 +189,13 @@ mod tests {
     /// Dot-stuffing as RFC 5321 section 4.5.2 tells it, line by line.
     fn dotted(text: &[u8]) -> Vec<u8> {
         let lines = text.split_inclusive(|byte| *byte == b'\n');
-        let dot = |line: &&[u8]| if line.starts_with(b".") { &b"."[..] } else { b"" };
+        let dot = |line: &&[u8]| {
+            if line.starts_with(b".") {
+                &b"."[..]
+            } else {
+                b""
+            }
+        };
         lines.flat_map(|line| [dot(&line), line].concat()).collect()
     }
 

@@ -78,10 +78,7 @@ mod tests {
             file: file.clone(),
         };
         write(&file, "", 0o640);
-        assert_eq!(
-            read(&source),
-            Ok(Some("open sesame".to_owned()))
-        );
+        assert_eq!(read(&source), Ok(Some("open sesame".to_owned())));
         write(&file, "", 0o644);
         let problem = read(&source).unwrap_err();
         assert!(problem.remedy.starts_with("chmod o-rwx "), "{problem}");

@@ -14,7 +14,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
@@ -120,11 +120,13 @@ impl Connection {
             IoSlice::advance_slices(&mut rest, 0); // passes over empty pieces
             while !rest.is_empty() {
                 self.is_quiet()?;
-                let limit = patience.block.min(deadline.saturating_duration_since(Instant::now()));
-                let count = match timeout(limit, self.io.write_vectored(rest)).await {
+                let limit = patience
+                    .block
+                    .min(deadline.saturating_duration_since(Instant::now()));
+                let count = match timeout(limit, self.write_some(rest)).await {
                     Ok(Ok(0)) => return Err(io::Error::from(io::ErrorKind::WriteZero).to_string()),
                     Ok(Ok(count)) => count,
-                    Ok(Err(error)) => return Err(error.to_string()),
+                    Ok(Err(error)) => return Err(error),
                     Err(_) => return Err("the server stopped reading the mail".to_owned()),
                 };
                 IoSlice::advance_slices(&mut rest, count);
@@ -141,30 +143,48 @@ impl Connection {
         }
     }
 
+    /// Writes what the server takes now, listening meanwhile: one that talks instead of reading would
+    /// wait for us, and we for it.
+    async fn write_some(&mut self, slices: &[IoSlice<'_>]) -> Result<usize, String> {
+        std::future::poll_fn(|cx| {
+            let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+            if written.is_ready() {
+                return written.map_err(|error| error.to_string());
+            }
+            self.poll_quiet(cx).map(Err)
+        })
+        .await
+    }
+
+    /// Ready with a complaint as soon as the server says something unasked.
+    fn poll_quiet(&mut self, cx: &mut Context<'_>) -> Poll<String> {
+        let mut chunk = [0; 1];
+        let mut fresh = ReadBuf::new(&mut chunk);
+        if self.replies.is_empty() {
+            match std::task::ready!(Pin::new(&mut self.io).poll_read(cx, &mut fresh)) {
+                Err(error) => return Poll::Ready(error.to_string()),
+                Ok(()) if fresh.filled().is_empty() => {
+                    return Poll::Ready("the server closed the connection".to_owned());
+                }
+                Ok(()) => self.replies.feed(fresh.filled()),
+            }
+        }
+        Poll::Ready("the server sent more than it was asked for".to_owned())
+    }
+
     /// Makes sure that the server has said nothing that it was not asked for.
     ///
     /// # Errors
     ///
     /// It has, or the connection is gone.
     pub(super) fn is_quiet(&mut self) -> Result<(), String> {
-        let mut chunk = [0; 1];
-        let mut fresh = ReadBuf::new(&mut chunk);
-        if self.replies.is_empty() {
-            let io = &mut self.io;
-            let look = std::future::poll_fn(|cx| Pin::new(&mut *io).poll_read(cx, &mut fresh));
-            // However busy this task was: "nothing there" is to mean just that.
-            let look = std::pin::pin!(tokio::task::unconstrained(look));
-            let mut once = std::task::Context::from_waker(std::task::Waker::noop());
-            match look.poll(&mut once) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(Err(error)) => return Err(error.to_string()),
-                Poll::Ready(Ok(())) if fresh.filled().is_empty() => {
-                    return Err("the server closed the connection".to_owned());
-                }
-                Poll::Ready(Ok(())) => self.replies.feed(fresh.filled()),
-            }
+        let look = std::future::poll_fn(|cx| self.poll_quiet(cx));
+        // However busy this task was: "nothing there" is to mean just that.
+        let look = std::pin::pin!(tokio::task::unconstrained(look));
+        match look.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(unasked) => Err(unasked),
         }
-        Err("the server sent more than it was asked for".to_owned())
     }
 }
 
@@ -197,7 +217,7 @@ impl Pace {
 }
 
 /// Pieces handed to the kernel at once.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -151,8 +151,18 @@ impl Dialer {
         Err(problem)
     }
 
-    async fn greet(&self, stream: Box<dyn Stream>, is_local: bool) -> Result<Connection, (u16, String)> {
-        let tls_first = matches!(self.target, Target::Tcp { tls_first: true, .. });
+    async fn greet(
+        &self,
+        stream: Box<dyn Stream>,
+        is_local: bool,
+    ) -> Result<Connection, (u16, String)> {
+        let tls_first = matches!(
+            self.target,
+            Target::Tcp {
+                tls_first: true,
+                ..
+            }
+        );
         let mut connection = match &self.tls {
             Some(tls) if tls_first => self.encrypt(tls, stream).await?,
             Some(_) => Connection::new(stream),
@@ -179,7 +189,11 @@ impl Dialer {
         Ok(connection)
     }
 
-    async fn encrypt(&self, tls: &Tls, stream: Box<dyn Stream>) -> Result<Connection, (u16, String)> {
+    async fn encrypt(
+        &self,
+        tls: &Tls,
+        stream: Box<dyn Stream>,
+    ) -> Result<Connection, (u16, String)> {
         let shaking = timeout(self.patience.command, tls.encrypt(stream));
         match shaking.await {
             Ok(Ok(stream)) => Ok(Connection::new(Box::new(stream))),
@@ -197,8 +211,14 @@ impl Dialer {
         Ok(Offers::of(&reply))
     }
 
-    async fn log_in(&self, connection: &mut Connection, login: &Login) -> Result<(), (u16, String)> {
-        let secret = login.secret(RelayUser::current()).map_err(|e| (0, e.text()))?;
+    async fn log_in(
+        &self,
+        connection: &mut Connection,
+        login: &Login,
+    ) -> Result<(), (u16, String)> {
+        let secret = login
+            .secret(RelayUser::current())
+            .map_err(|e| (0, e.text()))?;
         let encoded = |bytes: &[u8]| {
             let mut line = base64_simd::STANDARD.encode_to_string(bytes);
             line.push_str("\r\n");

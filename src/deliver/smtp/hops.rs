@@ -66,7 +66,11 @@ impl Hops {
 
     fn take(self: &Arc<Self>, known: &mut Known, at: SocketAddr, now: Instant) -> Option<Seat> {
         let several = known.reachable(now).len() > 1;
-        let most = if several { self.most.saturating_sub(1) } else { self.most };
+        let most = if several {
+            self.most.saturating_sub(1)
+        } else {
+            self.most
+        };
         let busy = known.busy.entry(at).or_default();
         if *busy >= most.max(1) {
             return None;
@@ -176,7 +180,11 @@ mod tests {
         assert!(hops.any(now).is_none());
         drop(held);
         hops.shun(addr(2), now + Duration::from_secs(1));
-        assert_eq!(hops.any(now).unwrap().at, addr(1), "somebody has to be tried");
+        assert_eq!(
+            hops.any(now).unwrap().at,
+            addr(1),
+            "somebody has to be tried"
+        );
         let later = now + Duration::from_secs(61);
         let held = [hops.any(later).unwrap(), hops.any(later).unwrap()];
         assert_ne!(held[0].at, held[1].at);

@@ -151,7 +151,9 @@ impl Pool {
         loop {
             let done = match transaction.next() {
                 Next::End => return transaction.end(),
-                Next::Write(commands) => connection.say(commands.as_bytes(), patience.command).await,
+                Next::Write(commands) => {
+                    connection.say(commands.as_bytes(), patience.command).await
+                }
                 Next::Mail(Some(command)) => {
                     let pieces = std::iter::once(command.as_bytes()).chain(mail.pieces());
                     let sent = connection.send(pieces, patience, deadline).await;
@@ -222,7 +224,10 @@ impl Pool {
 async fn interrupted(connection: &mut Connection, sent: Result<(), String>) -> Result<(), String> {
     let Err(problem) = sent else { return Ok(()) };
     match connection.reply(GOODBYE).await {
-        Ok(reply) => Err(format!("{problem}; it said in the middle of the mail: {}", reply.text())),
+        Ok(reply) => Err(format!(
+            "{problem}; it said in the middle of the mail: {}",
+            reply.text()
+        )),
         Err(_) => Err(format!("{problem}, in the middle of the mail")),
     }
 }

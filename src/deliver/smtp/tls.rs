@@ -104,7 +104,11 @@ fn verifier(
     let paths = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
         .build()
         .map_err(|e| CourierError::Tls(e.to_string()))?;
-    let pins = if pin { certificates.to_vec() } else { Vec::new() };
+    let pins = if pin {
+        certificates.to_vec()
+    } else {
+        Vec::new()
+    };
     Ok(Arc::new(Pinned { pins, paths }))
 }
 

@@ -143,7 +143,8 @@ impl Transaction {
             command.push_str(" BODY=8BITMIME");
         }
         let foreign = |one: &Address| !one.to_string().is_ascii();
-        if self.offers.utf8 && (envelope.from.is_some_and(foreign) || envelope.to.iter().any(foreign))
+        if self.offers.utf8
+            && (envelope.from.is_some_and(foreign) || envelope.to.iter().any(foreign))
         {
             command.push_str(" SMTPUTF8");
         }
@@ -218,7 +219,11 @@ impl Transaction {
         if refused_by_all && std::mem::take(&mut self.may_send) {
             // RFC 2920 section 3.1: it went ahead without a recipient. LMTP would not say how often
             // it answers then.
-            self.after = if self.lmtp { After::Broken } else { After::Reset };
+            self.after = if self.lmtp {
+                After::Broken
+            } else {
+                After::Reset
+            };
             self.due.push_back(Step::Emptied);
             return if self.lmtp {
                 Next::End

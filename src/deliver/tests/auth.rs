@@ -24,7 +24,11 @@ pub(super) fn logging_in(sink: &Sink, dir: &Path, user: &str) -> Delivery {
 async fn login_speaks_plain_or_login_and_neither_goes_without() {
     let b64 = |text: &str| base64_simd::STANDARD.encode_to_string(text);
     let plain = format!("AUTH PLAIN {}", b64("\0list@x.org\0open sesame"));
-    let login = ["AUTH LOGIN".to_owned(), b64("list@x.org"), b64("open sesame")];
+    let login = [
+        "AUTH LOGIN".to_owned(),
+        b64("list@x.org"),
+        b64("open sesame"),
+    ];
     for (offer, words) in [
         ("AUTH CRAM-MD5 LOGIN PLAIN", Some(vec![plain.clone()])),
         ("AUTH=PLAIN", Some(vec![plain])),
@@ -74,8 +78,14 @@ async fn refused_login_defers_and_its_words_are_not_repeated() {
             };
             // A LOGIN that is asked on and on gets no third word, nor an answer.
             let unanswered = offer == "AUTH LOGIN" && code == 334;
-            assert!(*found == code || unanswered, "{offer}, {reply}: {outcome:?}");
-            assert!(!text.contains("sesame") && !text.contains("b3Blbi"), "{text}");
+            assert!(
+                *found == code || unanswered,
+                "{offer}, {reply}: {outcome:?}"
+            );
+            assert!(
+                !text.contains("sesame") && !text.contains("b3Blbi"),
+                "{text}"
+            );
             assert_eq!(sink.mails(), []);
         }
     }
@@ -100,7 +110,10 @@ async fn s43_passphrase_that_others_can_read_is_not_used_and_a_changed_one_count
     assert_eq!(kind(&courier.deliver(&parcel(MAIL)).await), Kind::Sent);
     let said = base64_simd::STANDARD.encode_to_string("\0list\0new");
     let commands = sink.commands.lock().unwrap().clone();
-    assert!(commands.contains(&format!("AUTH PLAIN {said}")), "{commands:?}");
+    assert!(
+        commands.contains(&format!("AUTH PLAIN {said}")),
+        "{commands:?}"
+    );
 }
 
 #[tokio::test]

@@ -16,10 +16,16 @@ fn scripts() -> Vec<(&'static [&'static str], At, Vec<u8>, Kind)> {
     // Replies sent ahead of their commands.
     for (at, bytes) in [
         (At::Greeting, "220 a\r\n250 b\r\n"),
-        (At::Greeting, "220 a\r\n250 b\r\n250 c\r\n250 d\r\n354 e\r\n250 kept\r\n"),
+        (
+            At::Greeting,
+            "220 a\r\n250 b\r\n250 c\r\n250 d\r\n354 e\r\n250 kept\r\n",
+        ),
         (At::Greeting, "220 a\r\n2"),
         (At::Hello, "250 a\r\n250 b\r\n"),
-        (At::Hello, "250-a\r\n250 b\r\n250 c\r\n250 d\r\n354 e\r\n250 kept\r\n"),
+        (
+            At::Hello,
+            "250-a\r\n250 b\r\n250 c\r\n250 d\r\n354 e\r\n250 kept\r\n",
+        ),
         (At::Hello, "250 a\r\n\r\n"),
         (At::Mail, "250 a\r\n250 b\r\n"),
         (At::Mail, "250 a\r\n250 b\r\n354 c\r\n250 kept\r\n"),
@@ -61,7 +67,14 @@ fn scripts() -> Vec<(&'static [&'static str], At, Vec<u8>, Kind)> {
     // Replies without an end.
     let lines = b"250-x\r\n".repeat((10 << 20) / 7);
     let line = [b"250 ", &vec![b'x'; 10 << 20][..], b"\r\n"].concat();
-    for at in [At::Greeting, At::Hello, At::Mail, At::Rcpt, At::Data, At::Dot] {
+    for at in [
+        At::Greeting,
+        At::Hello,
+        At::Mail,
+        At::Rcpt,
+        At::Data,
+        At::Dot,
+    ] {
         add(PLAIN, at, &lines, NOTHING);
         add(PLAIN, at, &line, NOTHING);
     }
@@ -90,19 +103,31 @@ fn scripts() -> Vec<(&'static [&'static str], At, Vec<u8>, Kind)> {
 async fn e22_hostile_servers_are_not_believed_and_hold_nobody() {
     let scripts = scripts();
     assert_eq!(scripts.len(), 60);
+    let mut tasks = tokio::task::JoinSet::new();
     for (offers, at, bytes, expected) in scripts {
-        let sink = Sink::start().await;
-        sink.offer(offers);
-        sink.at(at, Act::Raw(bytes.clone()));
-        let mut patience = patient();
-        if bytes.is_empty() {
-            // A reply that is missing lets all others come too early, and the last never.
-            patience.dot = Duration::from_millis(500);
-        }
-        let courier = Courier::with(&settings(&sink.url()), patience).unwrap();
-        let outcome = courier.deliver(&parcel(MAIL)).await;
-        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned();
-        assert_eq!(kind(&outcome), expected, "{shown:?} at {at:?}: {outcome:?}");
+        tasks.spawn(async move {
+            let sink = Sink::start().await;
+            sink.offer(offers);
+            sink.at(at, Act::Raw(bytes.clone()));
+            let mut patience = patient();
+            if bytes.is_empty() {
+                // A reply that is missing lets all others come too early, and the last never.
+                patience.dot = Duration::from_millis(500);
+            }
+            let courier = Courier::with(&settings(&sink.url()), patience).unwrap();
+            let begin = std::time::Instant::now();
+            let outcome = courier.deliver(&parcel(MAIL)).await;
+            let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned();
+            assert_eq!(kind(&outcome), expected, "{shown:?} at {at:?}: {outcome:?}");
+            let took = begin.elapsed();
+            assert!(
+                took < Duration::from_secs(30),
+                "{shown:?} at {at:?}: {took:?}"
+            );
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
     }
 }
 
@@ -127,14 +152,38 @@ async fn e23_no_mail_carries_commands_or_another_mail_inside() {
     let evil = "MAIL FROM:<evil@x.org>\r\nRCPT TO:<victim@x.org>\r\nDATA\r\n\r\nevil\r\n.\r\n";
     let mut texts: Vec<Vec<u8>> = Vec::new();
     for end in [
-        "\r\n.\r\n", "\n.\n", "\r\n.\n", "\n.\r\n", "\r.\r", "\r\n.\r", "\r.\r\n", "\n.\r", "\r.\n",
-        "\r\n..\r\n", "\r\n.\0\r\n", "\r\n.\r\r\n", "\0.\0", "\r\n\x0b.\r\n", "\r\n.\u{85}\r\n",
+        "\r\n.\r\n",
+        "\n.\n",
+        "\r\n.\n",
+        "\n.\r\n",
+        "\r.\r",
+        "\r\n.\r",
+        "\r.\r\n",
+        "\n.\r",
+        "\r.\n",
+        "\r\n..\r\n",
+        "\r\n.\0\r\n",
+        "\r\n.\r\r\n",
+        "\0.\0",
+        "\r\n\x0b.\r\n",
+        "\r\n.\u{85}\r\n",
     ] {
         texts.push(format!("Subject: x\r\n\r\nhello{end}{evil}").into_bytes());
     }
     for text in [
-        &b""[..], b".", b".\r\n", b"..", b"\n", b"\n.", b"\r\n.\r\n", b"a\r\n.", b"a\r\n.\r",
-        b"BDAT 5 LAST\r\nQUIT\r\n", b"RSET\r\n", b"\0", b"\r\n.\r\n\xff\xfe\r\n.\r\n",
+        &b""[..],
+        b".",
+        b".\r\n",
+        b"..",
+        b"\n",
+        b"\n.",
+        b"\r\n.\r\n",
+        b"a\r\n.",
+        b"a\r\n.\r",
+        b"BDAT 5 LAST\r\nQUIT\r\n",
+        b"RSET\r\n",
+        b"\0",
+        b"\r\n.\r\n\xff\xfe\r\n.\r\n",
     ] {
         texts.push(text.to_vec());
     }
@@ -176,7 +225,9 @@ async fn e23_no_mail_carries_commands_or_another_mail_inside() {
 /// The mail in CRLF, `None` with a carriage return that ends no line; by other means than the
 /// transports do it.
 fn lines(text: &[u8]) -> Option<Vec<u8>> {
-    let bare = String::from_utf8_lossy(text).replace("\r\n", "").contains('\r');
+    let bare = String::from_utf8_lossy(text)
+        .replace("\r\n", "")
+        .contains('\r');
     if bare {
         return None;
     }

@@ -66,10 +66,20 @@ async fn until_sent(courier: &Courier, mail: &[u8]) {
 
 #[tokio::test]
 async fn smtp_sink_of_postfix_keeps_what_was_sent_with_and_without_pipelining() {
-    for words in [&["-4"][..], &["-4", "-p"], &["-4", "-8"], &["-4", "-L"], &["-4", "-L", "-p"]] {
+    for words in [
+        &["-4"][..],
+        &["-4", "-p"],
+        &["-4", "-8"],
+        &["-4", "-L"],
+        &["-4", "-L", "-p"],
+    ] {
         let port = free_port().await;
         let server = SmtpSink::start(words, &format!("127.0.0.1:{port}")).await;
-        let scheme = if words.contains(&"-L") { "lmtp" } else { "smtp" };
+        let scheme = if words.contains(&"-L") {
+            "lmtp"
+        } else {
+            "smtp"
+        };
         let url = format!("{scheme}://127.0.0.1:{port}");
         let courier = Courier::with(&settings(&url), patient()).unwrap();
         until_sent(&courier, MAIL).await;
@@ -82,7 +92,9 @@ async fn smtp_sink_of_postfix_keeps_what_was_sent_with_and_without_pipelining() 
         courier.close().await;
         let mails = server.mails();
         assert_eq!(mails.len(), 11, "{words:?}");
-        let small = String::from_utf8(MAIL.to_vec()).unwrap().replace("\r\n", "\n");
+        let small = String::from_utf8(MAIL.to_vec())
+            .unwrap()
+            .replace("\r\n", "\n");
         let large = String::from_utf8(large).unwrap().replace("\r\n", "\n");
         for mail in mails {
             let envelope = "X-Mail-Args: <team-bounces@example.org>";
@@ -110,18 +122,22 @@ async fn lmtp_of_postfix_over_a_unix_socket() {
 async fn smtp_sink_that_refuses_or_hangs_up_is_read_as_r14_says() {
     let refused = Reason::RecipientRefused;
     for (words, expected) in [
-        (&["-r", "rcpt"][..], Kind::Failed(refused, 500)),
-        (&["-f", "rcpt"], Kind::Deferred(450)),
-        (&["-r", "."], Kind::Failed(Reason::MessageRefused, 500)),
-        (&["-f", "."], Kind::Deferred(450)),
+        (&["-f", "rcpt"][..], Kind::Failed(refused, 500)),
+        (&["-r", "rcpt"], Kind::Deferred(450)),
+        (&["-f", "."], Kind::Failed(Reason::MessageRefused, 500)),
+        (&["-r", "."], Kind::Deferred(450)),
         (&["-q", "data"], Kind::Deferred(0)),
         (&["-Q", "mail"], Kind::Deferred(421)),
-        (&["-r", "connect"], Kind::Deferred(500)),
+        (&["-f", "connect"], Kind::Deferred(500)),
     ] {
         let port = free_port().await;
-        let _server = SmtpSink::start(&[&["-4"], words].concat(), &format!("127.0.0.1:{port}")).await;
+        let _server =
+            SmtpSink::start(&[&["-4"], words].concat(), &format!("127.0.0.1:{port}")).await;
         for _ in 0..600 {
-            if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+            if tokio::net::TcpStream::connect(("127.0.0.1", port))
+                .await
+                .is_ok()
+            {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

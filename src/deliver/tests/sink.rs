@@ -200,7 +200,8 @@ impl Sink {
                     lines.extend(self.offers.lock().unwrap().clone());
                     let last = lines.pop().unwrap();
                     let first: String = lines.iter().map(|one| format!("250-{one}\r\n")).collect();
-                    talk.reply(At::Hello, 0, &format!("{first}250 {last}")).await?;
+                    talk.reply(At::Hello, 0, &format!("{first}250 {last}"))
+                        .await?;
                 }
                 "STAR" => {
                     if talk.reply(At::StartTls, 0, "220 go").await? && talk.left.is_none() {
@@ -212,7 +213,10 @@ impl Sink {
                     while talk.left.is_none() && talk.challenge(&word).await? {
                         word.clear();
                         talk.stream.read_line(&mut word).await?;
-                        self.commands.lock().unwrap().push(word.trim_end().to_owned());
+                        self.commands
+                            .lock()
+                            .unwrap()
+                            .push(word.trim_end().to_owned());
                     }
                 }
                 "MAIL" => {
@@ -227,7 +231,9 @@ impl Sink {
                     }
                     asked += 1;
                 }
-                "DATA" if mail.to.is_empty() && self.scripted(At::Data, 0).is_none() => talk.say("554 no recipients").await?,
+                "DATA" if mail.to.is_empty() && self.scripted(At::Data, 0).is_none() => {
+                    talk.say("554 no recipients").await?
+                }
                 "DATA" => {
                     if talk.reply(At::Data, 0, "354 go").await? && talk.left.is_none() {
                         mail.data = talk.read_data().await?;
@@ -277,6 +283,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
         let act = scripted.unwrap_or_else(|| Act::Say(usual.to_owned()));
         let text = match &act {
             Act::Say(text) | Act::Drip(text, _) => text.clone(),
+            // Nothing said is a yes kept back.
+            Act::Raw(bytes) if bytes.is_empty() => usual.to_owned(),
             Act::Raw(bytes) => String::from_utf8_lossy(bytes).into_owned(),
             _ => String::new(),
         };
@@ -287,7 +295,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
 
     /// Answers a step of AUTH; true where it asks for more.
     async fn challenge(&mut self, line: &str) -> std::io::Result<bool> {
-        let asked = *self.asked.get_or_insert(if line == "AUTH LOGIN" { 2 } else { 0 });
+        let asked = *self
+            .asked
+            .get_or_insert(if line == "AUTH LOGIN" { 2 } else { 0 });
         if asked == 0 || self.sink.scripted(At::Auth, 0).is_some() {
             self.reply(At::Auth, 0, "235 in").await?;
             return Ok(false);
@@ -303,10 +313,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
 
     async fn act(&mut self, act: Act) -> std::io::Result<()> {
         match act {
-            Act::Say(text) => self.stream.write_all(format!("{text}\r\n").as_bytes()).await?,
+            Act::Say(text) => {
+                self.stream
+                    .write_all(format!("{text}\r\n").as_bytes())
+                    .await?
+            }
             Act::Raw(bytes) => self.stream.write_all(&bytes).await?,
             Act::SayAndClose(text) => {
-                self.stream.write_all(format!("{text}\r\n").as_bytes()).await?;
+                self.stream
+                    .write_all(format!("{text}\r\n").as_bytes())
+                    .await?;
                 self.left = Some(Left::Closed);
             }
             Act::Close => self.left = Some(Left::Closed),
@@ -387,9 +403,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
         let answers = if lmtp { mail.to.len() } else { 1 };
         for index in 0..answers {
             // A script about another recipient of SMTP is about this answer too: there is one.
-            let asked = if lmtp { index } else { self.sink.victim.lock().unwrap().unwrap_or(0) };
+            let asked = if lmtp {
+                index
+            } else {
+                self.sink.victim.lock().unwrap().unwrap_or(0)
+            };
             if self.reply(At::Dot, asked, "250 2.0.0 kept").await? {
-                let one = if lmtp { index..index + 1 } else { 0..mail.to.len() };
+                let one = if lmtp {
+                    index..index + 1
+                } else {
+                    0..mail.to.len()
+                };
                 kept.to.extend_from_slice(&mail.to[one]);
             }
             if self.left.is_some() {

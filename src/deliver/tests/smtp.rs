@@ -213,12 +213,24 @@ async fn commands_go_out_together_and_the_mail_as_one_chunk_where_the_server_lik
         let outcome = courier(&sink).await.deliver(&parcel(MAIL)).await;
         assert_eq!(kind(&outcome), Kind::Sent, "{offers:?}: {outcome:?}");
         let mail = sink.mails().remove(0);
-        assert_eq!((&mail.data[..], mail.chunked), (MAIL, chunked), "{offers:?}");
+        assert_eq!(
+            (&mail.data[..], mail.chunked),
+            (MAIL, chunked),
+            "{offers:?}"
+        );
         let size = format!(" SIZE={}", MAIL.len());
-        assert_eq!(mail.from.ends_with(&size), offers.len() == 3, "{}", mail.from);
+        assert_eq!(
+            mail.from.ends_with(&size),
+            offers.len() == 3,
+            "{}",
+            mail.from
+        );
         // Where the mail follows BDAT at once, that counts as one more.
         let pipelined = *sink.pipelined.lock().unwrap();
-        assert!((together..=together + usize::from(chunked)).contains(&pipelined), "{offers:?}: {pipelined}");
+        assert!(
+            (together..=together + usize::from(chunked)).contains(&pipelined),
+            "{offers:?}: {pipelined}"
+        );
     }
 }
 
@@ -312,13 +324,19 @@ async fn r16_stopped_courier_begins_nothing_and_finishes_what_is_under_way() {
 #[tokio::test]
 async fn r15_tar_pit_holds_at_most_all_but_one_connection() {
     // A name with two addresses, as the machine's own name has: both families of localhost.
-    let found: Vec<_> = tokio::net::lookup_host(("localhost", 1)).await.unwrap().collect();
+    let found: Vec<_> = tokio::net::lookup_host(("localhost", 1))
+        .await
+        .unwrap()
+        .collect();
     if found.len() < 2 {
-        println!("skipped: needs a localhost with two addresses");
+        let text = b"\nskipped: needs a localhost with two addresses\n";
+        std::io::Write::write_all(&mut std::io::stderr(), text).unwrap();
         return;
     }
     let sink = Sink::start().await;
-    let pit = tokio::net::TcpListener::bind(("::1", sink.port)).await.unwrap();
+    let pit = tokio::net::TcpListener::bind(("::1", sink.port))
+        .await
+        .unwrap();
     let mut settings = settings(&sink.url().replace("127.0.0.1", "localhost"));
     settings.connections = 3;
     let courier = std::sync::Arc::new(Courier::with(&settings, patient()).unwrap());

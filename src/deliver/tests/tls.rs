@@ -52,7 +52,12 @@ fn certificate(dir: &Path, names: &str, issuer: &[&str]) {
 fn authority(dir: &Path) {
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
-        .args(["ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=authority"])
+        .args([
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-subj",
+            "/CN=authority",
+        ])
         .args(["-keyout", "ca.key", "-out", "ca.pem", "-days", "2"])
         .current_dir(dir)
         .output()
@@ -122,12 +127,40 @@ async fn s48_certificate_must_lead_to_an_authority_and_name_the_host_or_be_pinne
     let elsewhere = "subjectAltName=DNS:elsewhere.example";
     for (what, names, issuer, trusted, host, delivered) in [
         ("authority", SAN, &BY_AUTHORITY[..], "ca.pem", here, true),
-        ("authority by name", SAN, &BY_AUTHORITY[..], "ca.pem", "localhost", true),
-        ("another name", elsewhere, &BY_AUTHORITY[..], "ca.pem", here, false),
+        (
+            "authority by name",
+            SAN,
+            &BY_AUTHORITY[..],
+            "ca.pem",
+            "localhost",
+            true,
+        ),
+        (
+            "another name",
+            elsewhere,
+            &BY_AUTHORITY[..],
+            "ca.pem",
+            here,
+            false,
+        ),
         ("self-signed", SAN, &[], "cert.pem", here, true),
-        ("pinned under another name", elsewhere, &[], "cert.pem", here, true),
+        (
+            "pinned under another name",
+            elsewhere,
+            &[],
+            "cert.pem",
+            here,
+            true,
+        ),
         ("unknown self-signed", SAN, &[], "ca.pem", here, false),
-        ("unknown authority", SAN, &BY_AUTHORITY[..], "other.pem", here, false),
+        (
+            "unknown authority",
+            SAN,
+            &BY_AUTHORITY[..],
+            "other.pem",
+            here,
+            false,
+        ),
     ] {
         let dir = tempfile::tempdir().unwrap();
         authority(dir.path());
@@ -143,7 +176,10 @@ async fn s48_certificate_must_lead_to_an_authority_and_name_the_host_or_be_pinne
         if delivered {
             assert_eq!(sink.mails()[0].data, MAIL, "{what}");
         } else {
-            assert!(matches!(outcome, Outcome::Deferred { .. }), "{what}: {outcome:?}");
+            assert!(
+                matches!(outcome, Outcome::Deferred { .. }),
+                "{what}: {outcome:?}"
+            );
             assert!(sink.commands.lock().unwrap().is_empty(), "{what}");
         }
         server.child.kill().await.unwrap();
@@ -156,11 +192,19 @@ async fn s48_what_the_server_said_before_tls_is_forgotten() {
     let sink = Sink::start().await;
     let cafile = with_certificate(&sink, dir.path());
     sink.offer(&["STARTTLS"]);
-    sink.say(At::Hello, "250-sink\r\n250-SMTPUTF8\r\n250-8BITMIME\r\n250 STARTTLS");
+    sink.say(
+        At::Hello,
+        "250-sink\r\n250-SMTPUTF8\r\n250-8BITMIME\r\n250 STARTTLS",
+    );
     let courier = courier("smtp", "127.0.0.1", sink.port, cafile);
     let watch = sink.clone();
     let change = tokio::spawn(async move {
-        while !watch.commands.lock().unwrap().contains(&"STARTTLS".to_owned()) {
+        while !watch
+            .commands
+            .lock()
+            .unwrap()
+            .contains(&"STARTTLS".to_owned())
+        {
             tokio::task::yield_now().await;
         }
         watch.behave();
@@ -172,7 +216,10 @@ async fn s48_what_the_server_said_before_tls_is_forgotten() {
     sink.behave();
     assert_eq!(kind(&courier.deliver(&parcel(MAIL)).await), Kind::Sent);
     let commands = sink.commands.lock().unwrap().clone();
-    let hellos = commands.iter().filter(|one| one.starts_with("EHLO")).count();
+    let hellos = commands
+        .iter()
+        .filter(|one| one.starts_with("EHLO"))
+        .count();
     assert_eq!(hellos, 2, "{commands:?}");
 }
 
@@ -197,10 +244,17 @@ async fn s48_answer_to_starttls_that_brings_more_with_it_gets_no_mail() {
         sink.at(At::StartTls, sink::Act::Raw(ahead.as_bytes().to_vec()));
         let courier = courier("smtp", "127.0.0.1", sink.port, cafile);
         let outcome = courier.deliver(&parcel(MAIL)).await;
-        assert!(matches!(outcome, Outcome::Deferred { .. }), "{ahead:?}: {outcome:?}");
+        assert!(
+            matches!(outcome, Outcome::Deferred { .. }),
+            "{ahead:?}: {outcome:?}"
+        );
         assert_eq!(sink.mails(), [], "{ahead:?}");
         let commands = sink.commands.lock().unwrap().clone();
-        assert_eq!(commands, ["EHLO relay.example.org", "STARTTLS"], "{ahead:?}");
+        assert_eq!(
+            commands,
+            ["EHLO relay.example.org", "STARTTLS"],
+            "{ahead:?}"
+        );
     }
 }
 

@@ -61,7 +61,10 @@ fn ends(ending: &Ending) -> String {
 #[test]
 fn commands_follow_each_other_one_by_one_or_all_at_once() {
     let to = addresses(2);
-    let (said, ending) = talk(begin(&to, offers(false, false), false), &[250, 250, 250, 354, 250]);
+    let (said, ending) = talk(
+        begin(&to, offers(false, false), false),
+        &[250, 250, 250, 354, 250],
+    );
     let each = [
         "MAIL FROM:<>\r\n",
         "RCPT TO:<m0@x.org>\r\n",
@@ -71,7 +74,10 @@ fn commands_follow_each_other_one_by_one_or_all_at_once() {
     assert_eq!(said[..4], each);
     assert_eq!((said[4].as_str(), ends(&ending)), ("*", "ss".to_owned()));
     assert_eq!(ending.after, After::Ready);
-    let (said, ending) = talk(begin(&to, offers(true, false), false), &[250, 250, 250, 354, 250]);
+    let (said, ending) = talk(
+        begin(&to, offers(true, false), false),
+        &[250, 250, 250, 354, 250],
+    );
     assert_eq!(said, [each.concat(), "*".to_owned()]);
     assert_eq!(ends(&ending), "ss");
     let (said, ending) = talk(begin(&to, offers(true, true), false), &[250, 250, 250, 250]);
@@ -83,7 +89,14 @@ fn commands_follow_each_other_one_by_one_or_all_at_once() {
 fn r14_pipelined_refusals_belong_to_their_commands() {
     use After::{Broken, Ready, Reset};
     for (chunking, lmtp, codes, expected, after, sent) in [
-        (false, false, &[250, 550, 250, 354, 250][..], "fs", Reset, true),
+        (
+            false,
+            false,
+            &[250, 550, 250, 354, 250][..],
+            "fs",
+            Reset,
+            true,
+        ),
         (false, false, &[250, 450, 550, 503], "df", Reset, false),
         (false, false, &[250, 450, 550, 354, 554], "df", Reset, false),
         (false, false, &[250, 250, 250, 554], "ff", Reset, false),
@@ -95,8 +108,22 @@ fn r14_pipelined_refusals_belong_to_their_commands() {
         (false, false, &[250, 250, 354], "dd", Broken, false),
         (false, false, &[250, 250, 250, 250], "dd", Broken, false),
         (false, false, &[250, 250, 250, 354], "dd", Broken, true),
-        (false, true, &[250, 250, 250, 354, 250, 250], "ss", Ready, true),
-        (false, true, &[250, 250, 250, 354, 550, 250], "fs", Reset, true),
+        (
+            false,
+            true,
+            &[250, 250, 250, 354, 250, 250],
+            "ss",
+            Ready,
+            true,
+        ),
+        (
+            false,
+            true,
+            &[250, 250, 250, 354, 550, 250],
+            "fs",
+            Reset,
+            true,
+        ),
         (false, true, &[250, 250, 250, 354, 250], "sd", Broken, true),
         (false, true, &[250, 250, 550, 354, 250], "sf", Reset, true),
         (false, true, &[250, 550, 550, 354], "ff", Broken, false),

@@ -114,7 +114,7 @@ fn login_and_certificates_of_the_next_hop_are_looked_at() {
         "delivery_passwd",
     ]);
     with("user = \"listseal\"\npasswd_file = \"passwd\"");
-    site.says(&["error passwd", "cannot be opened"]);
+    site.says(&["error passwd", "does not exist"]);
     site.write("passwd", "open sesame\n");
     site.says(&["error passwd", "chmod 600"]);
     site.chmod("passwd", 0o600);

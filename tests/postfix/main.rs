@@ -10,6 +10,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod instance;
+mod secure;
 mod world;
 
 use common::foreign::Reader;
@@ -19,7 +20,8 @@ use instance::MEMBERS;
 use world::{World, post};
 
 /// The text inside what Alice writes.
-const LUNCH: &str = "Lunch is at noon in the garden, and this line is not for the postman.";
+pub(crate) const LUNCH: &str =
+    "Lunch is at noon in the garden, and this line is not for the postman.";
 
 #[test]
 fn sealed_copies_come_back_to_the_mailboxes_of_the_members() {
@@ -211,6 +213,6 @@ fn aliases_hand_mail_in_as_the_owner_of_their_file() {
     world.nothing_lost();
 }
 
-fn member(name: &str) -> String {
+pub(crate) fn member(name: &str) -> String {
     format!("{name}@{MEMBERS}")
 }

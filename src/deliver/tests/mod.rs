@@ -7,6 +7,7 @@ mod program;
 mod real;
 mod sink;
 mod smtp;
+mod talk;
 mod tls;
 
 use std::time::Duration;

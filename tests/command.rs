@@ -253,6 +253,36 @@ fn list_is_made_shown_and_removed() {
 }
 
 #[test]
+fn site_gets_its_pair_with_the_first_list_even_where_its_directory_is_there() {
+    let site = Site::new();
+    let pair = |name: &str| {
+        ["cert.pem", "private_key"]
+            .map(|file| std::fs::read(site.path(&format!("lists/{name}/_site/{file}"))).ok())
+    };
+    let create = |list: &str| {
+        let line = format!("list create {list} --owner olga@example.org --key p256");
+        ends(&site, &line, b"", 0).stdout
+    };
+    std::fs::create_dir_all(site.path("lists/example.com/_site/scenari")).unwrap();
+    let said = create("team@example.com");
+    assert!(said.contains("_site"), "{said}");
+    let made = pair("example.com");
+    assert!(made.iter().all(Option::is_some));
+    let mut names: Vec<_> = std::fs::read_dir(site.path("lists/example.com/_site"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["cert.pem", "private_key", "scenari"]);
+    // Once there, it stays; and half a pair is somebody's business.
+    create("other@example.com");
+    assert_eq!(pair("example.com"), made);
+    site.write("lists/example.net/_site/private_key", "mine\n");
+    create("team@example.net");
+    assert_eq!(pair("example.net"), [None, Some(b"mine\n".to_vec())]);
+}
+
+#[test]
 fn spool_is_listed_shown_and_decided_about() {
     let site = site();
     assert_eq!(rows(&site, "spool ls --json"), Vec::<Value>::new());

@@ -16,8 +16,9 @@
 //!
 //! * Input that already is DER comes back borrowed.
 //! * Certificates, CRLs and attributes keep their bytes: which element they are is known from the
-//!   CMS schema, never guessed from content. BER inside attributes is an error; a certificate or CRL
-//!   in BER is left out of its bag, because one odd certificate must not lose the message.
+//!   CMS schema, never guessed from content. Attributes may so be BER; a certificate or CRL in BER,
+//!   or an element of a tag that is in no use there, is left out of its bag, because one odd
+//!   certificate must not lose the message.
 //! * Any other element is copied at most once.
 //!
 //! # See also
@@ -53,12 +54,16 @@ pub fn to_der(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Asn1Error> {
 /// [`Asn1Error`] when the framing is broken, deeper than [`MAX_DEPTH`], or BER where only DER is
 /// allowed.
 pub fn first_to_der(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, &[u8]), Asn1Error> {
+    transcoded(bytes, Rule::ContentInfo)
+}
+
+fn transcoded(bytes: &[u8], rule: Rule) -> Result<(Cow<'_, [u8]>, &[u8]), Asn1Error> {
     if u32::try_from(bytes.len()).is_err() {
         return Err(Asn1Error::Length);
     }
     let mut input = Input { rest: bytes };
     let mut measure = Measure::default();
-    let total = element(&mut input, Rule::ContentInfo, 0, &mut measure)?;
+    let total = element(&mut input, rule, 0, &mut measure)?;
     let rest = input.rest;
     if !measure.changed {
         let used = bytes.len().saturating_sub(rest.len());
@@ -69,14 +74,30 @@ pub fn first_to_der(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, &[u8]), Asn1Error> {
         // Measured, not declared: every byte of it was seen in the input.
         out: Vec::with_capacity(total),
     };
-    element(&mut Input { rest: bytes }, Rule::ContentInfo, 0, &mut write)?;
+    element(&mut Input { rest: bytes }, rule, 0, &mut write)?;
     Ok((Cow::Owned(write.out), rest))
+}
+
+/// Returns the DER of one value that the CMS schema says nothing of; sets keep their order.
+///
+/// # Errors
+///
+/// As [`first_to_der`], and [`Asn1Error::Trailing`].
+pub fn value_to_der(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Asn1Error> {
+    let (der, rest) = transcoded(bytes, Rule::Framing)?;
+    if rest.is_empty() {
+        Ok(der)
+    } else {
+        Err(Asn1Error::Trailing)
+    }
 }
 
 /// Deepest nesting of elements (contract E12).
 pub const MAX_DEPTH: usize = 32;
 
 const CONSTRUCTED: u8 = 0x20;
+/// The number of the tag stands in further octets.
+const LONG: u8 = 0x1f;
 
 /// Takes what the walk finds; the first walk measures, the second writes.
 trait Sink {
@@ -148,6 +169,13 @@ struct Head {
     minimal: bool,
 }
 
+impl Head {
+    /// True where the tag has a number over 30.
+    fn is_long(&self) -> bool {
+        self.tag & LONG == LONG
+    }
+}
+
 impl<'a> Input<'a> {
     fn byte(&mut self) -> Result<u8, Asn1Error> {
         let (first, rest) = self.rest.split_first().ok_or(Asn1Error::Eof)?;
@@ -162,12 +190,22 @@ impl<'a> Input<'a> {
     }
 
     fn head(&mut self) -> Result<Head, Asn1Error> {
-        let tag = self.byte()?;
-        if tag & 0x1f == 0x1f {
-            return Err(Asn1Error::Tag);
+        match self.any_head()? {
+            head if head.is_long() => Err(Asn1Error::Tag),
+            Head { tag: 0, .. } => Err(Asn1Error::Unexpected),
+            head => Ok(head),
         }
-        if tag == 0 {
-            return Err(Asn1Error::Unexpected);
+    }
+
+    /// Reads the head of an element that is passed over, whatever its tag.
+    fn any_head(&mut self) -> Result<Head, Asn1Error> {
+        let tag = self.byte()?;
+        if tag & LONG == LONG {
+            // Digits of a tag number, the last without the high bit; five are more than is in use.
+            let digits = self.rest.iter().take(4).take_while(|b| **b >= 0x80).count();
+            if self.take(digits.saturating_add(1))?.last() >= Some(&0x80) {
+                return Err(Asn1Error::Tag);
+            }
         }
         let first = self.byte()?;
         if first < 0x80 {
@@ -276,8 +314,8 @@ fn contents<S: Sink>(
         let tag = before.first().copied().ok_or(Asn1Error::Eof)?;
         let added = match rule {
             Rule::Octets(_) => pieces(input, depth.saturating_add(1), sink)?,
-            Rule::Attributes => verbatim(input, depth, sink)?.ok_or(Asn1Error::Length)?,
-            Rule::Bag => match verbatim(input, depth, sink)? {
+            Rule::Attributes => verbatim(input, depth, sink, |_| true)?.unwrap_or_default(),
+            Rule::Bag => match verbatim(input, depth, sink, is_plain)? {
                 Some(length) => length,
                 None => {
                     sink.differs();
@@ -321,35 +359,47 @@ fn pieces<S: Sink>(input: &mut Input<'_>, depth: usize, sink: &mut S) -> Result<
     }
 }
 
-/// Passes one element through untouched; none when it is BER, which is then skipped.
+/// Passes one element through untouched; none when it is not to be kept, which is then skipped.
 fn verbatim<S: Sink>(
     input: &mut Input<'_>,
     depth: usize,
     sink: &mut S,
+    keep: fn(&Head) -> bool,
 ) -> Result<Option<usize>, Asn1Error> {
     let before = input.rest;
-    let head = input.head()?;
-    match head.length {
-        Some(length) => {
-            input.take(length)?;
-        }
-        // Only a walk finds its end.
-        None => {
-            input.rest = before;
-            element(
-                input,
-                Rule::Framing,
-                depth.saturating_add(1),
-                &mut Measure::default(),
-            )?;
-        }
-    }
-    if !head.minimal {
+    let head = skip(input, depth.saturating_add(1))?;
+    if !keep(&head) {
         return Ok(None);
     }
     let length = before.len().saturating_sub(input.rest.len());
     sink.bytes(before.get(..length).unwrap_or_default());
     Ok(Some(length))
+}
+
+/// True for an element that reads as DER from outside.
+fn is_plain(head: &Head) -> bool {
+    head.minimal && !head.is_long() && head.tag != 0
+}
+
+/// Passes over one element of any tag and length, to where the next one begins.
+fn skip(input: &mut Input<'_>, depth: usize) -> Result<Head, Asn1Error> {
+    if depth >= MAX_DEPTH {
+        return Err(Asn1Error::Depth);
+    }
+    let head = input.any_head()?;
+    match head.length {
+        Some(length) => {
+            input.take(length)?;
+        }
+        None if head.tag & CONSTRUCTED == 0 => return Err(Asn1Error::Length),
+        // Only a walk finds its end.
+        None => {
+            while !input.end_of_contents() {
+                skip(input, depth.saturating_add(1))?;
+            }
+        }
+    }
+    Ok(head)
 }
 
 /// Returns which content the OBJECT IDENTIFIER at the start of `bytes` announces.

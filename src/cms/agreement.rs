@@ -7,9 +7,13 @@
 //!
 //! # See also
 //!
-//! RFC 5652 section 6.2.2, RFC 5753 section 3.1, RFC 8418, RFC 3394 (AES key wrap).
+//! RFC 5652 section 6.2.2, RFC 5753 section 3.1, RFC 8418, RFC 3394 (AES key wrap), RFC 3217
+//! section 3.2 (Triple DES key wrap).
 
+use aes::cipher::block_padding::NoPadding;
+use aes::cipher::{BlockModeDecrypt as _, KeyIvInit as _};
 use aes_kw::{AesKw, KeyInit};
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::CmsError;
@@ -19,9 +23,11 @@ use super::kdf::Kdf;
 use crate::asn1::reader::tag;
 use crate::asn1::{Reader, Tlv, oid, writer};
 use crate::model::Reason;
+use crate::model::list::Legacy;
 use crate::pki::certificate::Certificate;
 use crate::pki::key::KeyPair;
 use crate::pki::public_key::{Curve, PublicKey};
+use crate::pki::signature::Digest;
 
 /// KeyAgreeRecipientInfo, cut to one RecipientEncryptedKey.
 pub struct Agreement<'a> {
@@ -153,12 +159,13 @@ impl<'a> Agreement<'a> {
     ///
     /// # Errors
     ///
-    /// [`Reason::UnsupportedAlgorithm`] or [`Reason::BadParameters`], from public data alone and
-    /// before the private key is used.
+    /// [`Reason::UnsupportedAlgorithm`], [`Reason::WeakCipher`] (Triple DES, decision 10) or
+    /// [`Reason::BadParameters`], from public data alone and before the private key is used.
     pub fn unwrap(
         &self,
         pair: &KeyPair,
         certificates: &[Certificate],
+        legacy: Legacy,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, Reason> {
         let kdf = Kdf::of(&self.algorithm.oid).ok_or(Reason::UnsupportedAlgorithm)?;
         let wrap = self.algorithm.parameters.ok_or(Reason::BadParameters)?;
@@ -167,11 +174,16 @@ impl<'a> Agreement<'a> {
             (oid::AES128_WRAP, 16),
             (oid::AES192_WRAP, 24),
             (oid::AES256_WRAP, 32),
+            (oid::TRIPLE_DES_WRAP, 24),
         ]
         .into_iter()
         .find(|(known, _)| wrap.is(known))
         .map(|(_, length)| length)
         .ok_or(Reason::UnsupportedAlgorithm)?;
+        let is_triple = wrap.is(&oid::TRIPLE_DES_WRAP);
+        if is_triple && !legacy.admits(Legacy::TRIPLE_DES) {
+            return Err(Reason::WeakCipher);
+        }
         if !wrap.is_bare() {
             return Err(Reason::BadParameters);
         }
@@ -188,7 +200,11 @@ impl<'a> Agreement<'a> {
         };
         Ok([wrap.whole.raw, &other].into_iter().find_map(|name| {
             let key = kdf.derive(&secret, name, self.ukm, length);
-            aes_unwrap(&key, self.encrypted_key)
+            if is_triple {
+                triple_des_unwrap(&key, self.encrypted_key)
+            } else {
+                aes_unwrap(&key, self.encrypted_key)
+            }
         }))
     }
 }
@@ -206,6 +222,29 @@ pub fn aes_unwrap(key: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     out.truncate(length);
     Some(out)
 }
+
+/// Two layers of Triple DES around the key, its checksum and a vector.
+fn triple_des_unwrap(key: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    if wrapped.len() != 40 {
+        return None;
+    }
+    let mut out = Zeroizing::new(wrapped.to_vec());
+    triple_des(key, &OUTER_IV, &mut out)?;
+    out.reverse();
+    let (iv, inner) = out.split_at_mut_checked(8)?;
+    triple_des(key, iv, inner)?;
+    let (cek, checksum) = inner.split_at_checked(24)?;
+    let expected = Digest::Sha1.of(cek);
+    let holds = bool::from(expected.get(..8)?.ct_eq(checksum));
+    holds.then(|| Zeroizing::new(cek.to_vec()))
+}
+
+fn triple_des(key: &[u8], iv: &[u8], text: &mut [u8]) -> Option<()> {
+    let cipher = cbc::Decryptor::<des::TdesEde3>::new_from_slices(key, iv).ok()?;
+    cipher.decrypt_padded::<NoPadding>(text).ok().map(drop)
+}
+
+const OUTER_IV: [u8; 8] = [0x4a, 0xdd, 0xa2, 0x2c, 0x79, 0xe8, 0x21, 0x05];
 
 fn unwrap_with<C>(key: &[u8], wrapped: &[u8], out: &mut [u8]) -> Option<usize>
 where

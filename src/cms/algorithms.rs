@@ -126,6 +126,12 @@ pub const SIGNATURE_NAMES: &[(Oid, &str)] = &[
     (oid::ECDSA_SHA256, "ecdsa"),
     (oid::ECDSA_SHA384, "ecdsa"),
     (oid::ECDSA_SHA512, "ecdsa"),
+    (oid::SHA3_256_RSA, "rsassa-pkcs1-v1_5"),
+    (oid::SHA3_384_RSA, "rsassa-pkcs1-v1_5"),
+    (oid::SHA3_512_RSA, "rsassa-pkcs1-v1_5"),
+    (oid::ECDSA_SHA3_256, "ecdsa"),
+    (oid::ECDSA_SHA3_384, "ecdsa"),
+    (oid::ECDSA_SHA3_512, "ecdsa"),
     (oid::ED25519, "ed25519"),
 ];
 

@@ -9,7 +9,7 @@
 //!
 //! RFC 3274.
 
-use std::io::Read as _;
+use std::io::Read;
 
 use flate2::read::ZlibDecoder;
 use zeroize::Zeroizing;
@@ -49,23 +49,52 @@ pub fn inflate(content: &Tlv<'_>, limit: usize) -> Result<Zeroizing<Vec<u8>>, Re
         .max(ALWAYS)
         .min(limit);
     let mut out = Zeroizing::new(Vec::new());
-    let mut inflating = ZlibDecoder::new(deflated).take(u64::try_from(bound).unwrap_or(u64::MAX));
-    inflating
-        .read_to_end(&mut out)
-        .map_err(|_| Reason::Malformed)?;
+    let mut inflating = ZlibDecoder::new(deflated);
+    while out.len() < bound {
+        // A vector that grows by itself leaves its old content behind unwiped (contract S44).
+        let old = out.len();
+        let size = old
+            .saturating_mul(2)
+            .clamp(FIRST, bound.max(FIRST))
+            .min(bound);
+        let mut larger = Zeroizing::new(vec![0; size]);
+        let (kept, free) = larger.split_at_mut_checked(old).ok_or(Reason::Malformed)?;
+        kept.copy_from_slice(&out);
+        let read = filled(&mut inflating, free).map_err(|_| Reason::Malformed)?;
+        let complete = read < free.len();
+        larger.truncate(old.saturating_add(read));
+        out = larger;
+        if complete {
+            return Ok(out);
+        }
+    }
     // One more byte means that the bound, not the content, ended it.
     let mut more = [0];
-    match inflating.into_inner().read(&mut more) {
+    match inflating.read(&mut more) {
         Ok(0) => Ok(out),
         Ok(_) => Err(Reason::LimitExceeded),
         Err(_) => Err(Reason::Malformed),
     }
 }
 
+/// Reads until `free` is full or nothing is left.
+fn filled(inflating: &mut impl Read, free: &mut [u8]) -> std::io::Result<usize> {
+    let mut read = 0;
+    while let Some(rest) = free.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        match inflating.read(rest)? {
+            0 => break,
+            more => read = read.saturating_add(more),
+        }
+    }
+    Ok(read)
+}
+
 fn malformed(_: crate::asn1::Asn1Error) -> Reason {
     Reason::Malformed
 }
 
+/// Size of the first buffer.
+const FIRST: usize = 64 * 1024;
 const MAX_RATIO: usize = 100;
 /// What a short message may become at [`MAX_RATIO`].
 const SMALL: usize = 6 << 20;

@@ -27,6 +27,7 @@ use zeroize::Zeroizing;
 
 use super::CmsError;
 use super::algorithms::{AlgorithmId, CONTENT_NAMES, ContentAlgorithm};
+use super::attributes::{self, Attributes};
 use super::content_info::ContentKind;
 use super::recipient::Recipient;
 use crate::asn1::reader::tag;
@@ -85,8 +86,9 @@ pub struct Enveloped<'a> {
     inner: ContentKind,
     algorithm: AlgorithmId<'a>,
     ciphertext: &'a [u8],
-    /// The authenticated attributes under the SET tag, empty without.
-    aad: Vec<u8>,
+    /// The authenticated attributes under the SET tag, in every encoding that may have entered the
+    /// tag; one that is empty without.
+    aad: Vec<Vec<u8>>,
     mac: &'a [u8],
 }
 
@@ -128,11 +130,15 @@ impl<'a> Enveloped<'a> {
         let ciphertext = encrypted.expect(tag::context_primitive(0))?.content;
         encrypted.finish()?;
         let (aad, mac) = if kind == ContentKind::AuthEnveloped {
-            let attributes = parts.optional(tag::context(1))?;
-            let aad = attributes.map_or_else(Vec::new, |a| writer::element(tag::SET, &[a.content]));
+            let aad = match parts.optional(tag::context(1))? {
+                Some(received) => Attributes::parse(&received, &attributes::der(&received))
+                    .map(|attributes| attributes.encodings())
+                    .unwrap_or_else(|_| vec![writer::element(tag::SET, &[received.content])]),
+                None => vec![Vec::new()],
+            };
             (aad, parts.expect(tag::OCTET_STRING)?.content)
         } else {
-            (Vec::new(), &[][..])
+            (vec![Vec::new()], &[][..])
         };
         // What may follow is unprotected attributes, which nobody should believe.
         Ok(Self {
@@ -227,7 +233,7 @@ impl<'a> Enveloped<'a> {
             }
             tried = true;
             let found = (recipient, index, pair);
-            match self.open_with(&algorithm, found, &originators, operations, rng) {
+            match self.open_with(&algorithm, found, &originators, legacy, operations, rng) {
                 Ok(decrypted) => return Ok(decrypted),
                 Err(reason) => outcome = Err(reason),
             }
@@ -239,6 +245,7 @@ impl<'a> Enveloped<'a> {
                 &algorithm,
                 (recipient, index, pair),
                 &originators,
+                legacy,
                 operations,
                 rng,
             )
@@ -255,16 +262,18 @@ impl<'a> Enveloped<'a> {
         algorithm: &ContentAlgorithm<'_>,
         (recipient, index, pair): (&Recipient<'a>, usize, &KeyPair),
         originators: &[Certificate],
+        legacy: Legacy,
         operations: &mut PrivateOperations,
         rng: &mut dyn CryptoRng,
     ) -> Result<Decrypted, Reason> {
         let mut substitute = Zeroizing::new(vec![0; algorithm.key_len()]);
         rng.fill_bytes(&mut substitute);
-        let candidate = recipient.unwrap(pair, originators, rng)?;
+        let candidate = recipient.unwrap(pair, originators, legacy, rng)?;
         let cek = selected(&candidate.unwrap_or_default(), &substitute);
         operations.content_keys.push(cek.clone());
-        algorithm
-            .decrypt(&cek, self.ciphertext, &self.aad, self.mac)
+        self.aad
+            .iter()
+            .find_map(|aad| algorithm.decrypt(&cek, self.ciphertext, aad, self.mac))
             .map(|plaintext| Decrypted {
                 plaintext,
                 key: index,

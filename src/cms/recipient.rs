@@ -19,6 +19,7 @@ use super::certificate_id::CertificateId;
 use crate::asn1::reader::tag;
 use crate::asn1::{Asn1Error, Reader, Tlv, oid};
 use crate::model::Reason;
+use crate::model::list::Legacy;
 use crate::pki::certificate::Certificate;
 use crate::pki::key::{KeyPair, OaepParameters};
 use crate::pki::public_key::PublicKey;
@@ -119,17 +120,18 @@ impl<'a> Recipient<'a> {
     ///
     /// # Errors
     ///
-    /// [`Reason::UnsupportedAlgorithm`] or [`Reason::BadParameters`], from public data alone and
-    /// before the private key is used.
+    /// [`Reason::UnsupportedAlgorithm`], [`Reason::WeakCipher`] or [`Reason::BadParameters`], from
+    /// public data alone and before the private key is used.
     pub fn unwrap(
         &self,
         pair: &KeyPair,
         originators: &[Certificate],
+        legacy: Legacy,
         rng: &mut dyn CryptoRng,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, Reason> {
         match self {
             Self::Transport(t) => t.unwrap(pair, rng),
-            Self::Agreement(a) => a.unwrap(pair, originators),
+            Self::Agreement(a) => a.unwrap(pair, originators, legacy),
             Self::Other | Self::Password => Err(Reason::UnsupportedAlgorithm),
         }
     }
@@ -218,8 +220,8 @@ fn only<'a>(explicit: &Tlv<'a>) -> Result<Tlv<'a>, Reason> {
 /// A digest; one that is not known is not supported rather than malformed.
 fn digest_of(algorithm: &Tlv<'_>) -> Result<Digest, Reason> {
     match Digest::from_algorithm(algorithm) {
-        Ok(Digest::Md5) | Err(Asn1Error::Unexpected) => Err(Reason::UnsupportedAlgorithm),
-        Ok(digest) => Ok(digest),
+        Ok(digest) if (Digest::Sha1..=Digest::Sha512).contains(&digest) => Ok(digest),
+        Ok(_) | Err(Asn1Error::Unexpected) => Err(Reason::UnsupportedAlgorithm),
         Err(_) => Err(Reason::BadParameters),
     }
 }

@@ -13,7 +13,8 @@
 //!
 //! * Digests and signatures are computed over bytes as received; attributes also in DER order,
 //!   because some mailers sign the one and send the other.
-//! * One unreadable certificate in the bag loses that certificate alone.
+//! * One unreadable certificate in the bag loses that certificate alone. Enclosed revocation lists
+//!   beyond the limits are not read: nothing is worse without them than had nobody enclosed any.
 //!
 //! # See also
 //!
@@ -36,6 +37,10 @@ use crate::pki::revocation::Crl;
 pub const MAX_CERTIFICATES: usize = 32;
 /// Size of one certificate in a bag (contract E13).
 pub const MAX_CERTIFICATE_LEN: usize = 64 * 1024;
+/// Revocation lists that are read from one bag.
+pub const MAX_CRLS: usize = 32;
+/// Size of the revocation lists that are read from one bag, together.
+pub const MAX_CRLS_LEN: usize = 4 * 1024 * 1024;
 /// Signers of one object (contract E13).
 pub const MAX_SIGNERS: usize = 8;
 
@@ -90,7 +95,7 @@ impl<'a> Signed<'a> {
         };
         inner.finish()?;
         let (bag, unreadable) = bag(parts.optional(tag::context(0))?)?;
-        let crls = bag_of(parts.optional(tag::context(1))?)?;
+        let crls = revocation_lists(parts.optional(tag::context(1))?)?;
         let signers = each(&parts.expect(tag::SET)?, MAX_SIGNERS, signer)?;
         parts.finish()?;
         Ok(Self {
@@ -176,7 +181,10 @@ fn each<'a, T>(
 
 /// Returns the readable certificates, and the bytes of the others.
 fn bag(set: Option<Tlv<'_>>) -> Result<(Vec<Certificate>, Vec<&[u8]>), CmsError> {
-    let elements = bag_of(set)?;
+    let elements = match set {
+        Some(set) => each(&set, MAX_CERTIFICATES, |tlv| Ok(*tlv))?,
+        None => Vec::new(),
+    };
     if elements
         .iter()
         .any(|tlv| tlv.raw.len() > MAX_CERTIFICATE_LEN)
@@ -195,9 +203,22 @@ fn bag(set: Option<Tlv<'_>>) -> Result<(Vec<Certificate>, Vec<&[u8]>), CmsError>
     Ok((readable, unreadable))
 }
 
-fn bag_of(set: Option<Tlv<'_>>) -> Result<Vec<Tlv<'_>>, CmsError> {
-    set.map_or_else(
-        || Ok(Vec::new()),
-        |set| each(&set, MAX_CERTIFICATES, |tlv| Ok(*tlv)),
-    )
+/// Returns the first revocation lists, unread, as many as the limits allow.
+fn revocation_lists(set: Option<Tlv<'_>>) -> Result<Vec<Tlv<'_>>, CmsError> {
+    let mut found = Vec::new();
+    let mut left = MAX_CRLS_LEN;
+    let mut rest = set.as_ref().map_or_else(|| Reader::new(&[]), Tlv::children);
+    while !rest.is_empty() && found.len() < MAX_CRLS {
+        let tlv = rest.read()?;
+        // Other forms of revocation information, OCSP responses for one, have context tags.
+        if tlv.tag != tag::SEQUENCE {
+            continue;
+        }
+        match left.checked_sub(tlv.raw.len()) {
+            Some(less) => left = less,
+            None => continue,
+        }
+        found.push(tlv);
+    }
+    Ok(found)
 }

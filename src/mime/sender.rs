@@ -11,6 +11,8 @@
 //! * Exactly one From field with exactly one address, no group.
 //! * Display names and comments are passed over, and encoded words are never searched for addresses.
 //! * Two readers, this one and mail-parser's, agree on the address.
+//! * A display name may be in any character set, as long as no reading of its bytes could hold
+//!   another address or end elsewhere.
 //!
 //! # Does not
 //!
@@ -19,6 +21,8 @@
 //! # See also
 //!
 //! RFC 5322 section 3.4, RFC 6532.
+
+use std::borrow::Cow;
 
 use mail_parser::parsers::MessageStream;
 use mail_parser::{Address as Parsed, HeaderValue};
@@ -32,7 +36,7 @@ use crate::model::{Address, Reason};
 ///
 /// [`Reason::FromMissing`] without a From field or an empty one, [`Reason::FromAmbiguous`] for more
 /// than one field or address, [`Reason::FromMalformed`] for anything else that is not plainly one
-/// address: a group, a route, control characters, bytes that are not UTF-8, readers that disagree.
+/// address: a group, a route, control characters, an address that is not UTF-8, readers that disagree.
 pub fn author(entity: &Entity) -> Result<Address, Reason> {
     let mut fields = entity.all("From");
     let field = fields.next().ok_or(Reason::FromMissing)?;
@@ -62,7 +66,13 @@ pub fn mailbox(field: &Field) -> Result<Address, Reason> {
 
 /// The field on one line; control characters that are no fold are refused, NUL and bare CR included.
 fn unfolded(field: &Field) -> Result<String, Reason> {
-    let text = str::from_utf8(field.body()).map_err(|_| Reason::FromMalformed)?;
+    let text = String::from_utf8_lossy(field.body());
+    // The second octet of Shift_JIS, Big5 and GBK may be a backslash or an at sign: whoever knows
+    // the character set would see quotes end, or an address begin, where others do not.
+    let is_foreign = matches!(text, Cow::Owned(_));
+    if is_foreign && (text.contains('\\') || text.matches('@').count() > 1) {
+        return Err(Reason::FromMalformed);
+    }
     let text = text
         .replace("\r\n", "\n")
         .replace("\n ", " ")
@@ -118,7 +128,7 @@ fn strict(text: &str) -> Result<Address, Reason> {
         None => words,
     };
     // An encoded word is no address, though its letters are allowed in one (contract S28).
-    if spelled.contains("=?") {
+    if spelled.contains("=?") || spelled.contains(char::REPLACEMENT_CHARACTER) {
         return Err(Reason::FromMalformed);
     }
     Address::parse(spelled).map_err(|_| Reason::FromMalformed)
@@ -273,8 +283,50 @@ mod tests {
         ] {
             assert_eq!(from(value), Err(Reason::FromMalformed), "{value:?}");
         }
-        let latin = Entity::parse(b"From: Alic\xe9 <alice@example.org>\n\n").unwrap();
-        assert_eq!(author(&latin), Err(Reason::FromMalformed));
+    }
+
+    #[test]
+    fn display_names_in_other_character_sets_do_not_hide_the_address() {
+        for value in [
+            &b"Alic\xe9 <alice@example.org>"[..],
+            b"\"M\xfcller, Alic\xe9\" <alice@example.org>",
+            b"alice@example.org (Alic\xe9)",
+            // GB 18030, KOI8-R, Shift_JIS.
+            b"\xc0\xee\xcb\xc4 <alice@example.org>",
+            b"\xe1\xcc\xc9\xd3\xc1 <alice@example.org>",
+            b"\"\x8eR\x93c\" <alice@example.org>",
+        ] {
+            let text = [b"From: ", value, b"\n\n"].concat();
+            let read = author(&Entity::parse(&text).unwrap()).map(|a| a.to_string());
+            assert_eq!(read, Ok("alice@example.org".to_owned()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn s28_octets_that_two_character_sets_read_differently_hide_no_author() {
+        for value in [
+            // A katakana in Shift_JIS ends in a backslash: where do the quotes end?
+            &b"\"\x83\x5c\" <alice@example.org>, \" <mallory@example.net>"[..],
+            b"\"\x83\x5c\" <alice@example.org>",
+            b"\"alice@example.org\xe9\" <mallory@example.net>",
+            b"alice@example.org\xe9 <mallory@example.net>",
+            b"(alice@example.org \xe9) mallory@example.net",
+            b"<alic\xe9@example.org>",
+            b"alic\xe9@example.org",
+            b"alice@ex\xe9mple.org",
+            b"\xe9 <alice@example.org\xe9>",
+            b"\xe9: alice@example.org;",
+            "Alice <alic\u{fffd}@example.org>".as_bytes(),
+            // An escape sequence of ISO-2022-JP.
+            b"\x1b$B;3ED\x1b(B <alice@example.org>",
+        ] {
+            let text = [b"From: ", value, b"\n\n"].concat();
+            let read = author(&Entity::parse(&text).unwrap());
+            assert_eq!(read, Err(Reason::FromMalformed), "{text:?}");
+        }
+        let two = b"From: \xe9 <alice@example.org>, <mallory>\n\n";
+        let read = author(&Entity::parse(two).unwrap());
+        assert_eq!(read, Err(Reason::FromAmbiguous));
     }
 
     #[test]

@@ -318,9 +318,8 @@ fn fields(header: &[u8]) -> Vec<Field<'_>> {
 
 /// Returns the fields with the empty line after them, for reading them again.
 pub(super) fn header(root: &Entity<'_>) -> Vec<u8> {
-    let mut header = root.header_bytes().to_vec();
-    header.extend_from_slice(b"\r\n");
-    header
+    // In one piece: a vector that grows leaves its old content behind unwiped (contract S44).
+    [root.header_bytes(), &b"\r\n"[..]].concat()
 }
 
 fn message_id(root: &Entity<'_>) -> Option<String> {

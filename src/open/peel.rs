@@ -5,6 +5,8 @@
 //! * A loop, not a recursion; each turn adds a layer or ends.
 //! * A layer that fails ends the peeling, except a wrong signature: its content can be read all the
 //!   same, it only is nobody's word.
+//! * Every buffer that decrypted content passes through is wiped, that of a transfer encoding or of
+//!   an inner object's DER too (contract S44).
 
 use std::borrow::Cow;
 
@@ -25,7 +27,8 @@ use crate::cms::compressed::inflate;
 use crate::cms::content_info::{ContentInfo, ContentKind};
 use crate::cms::enveloped::{Enveloped, PrivateOperations};
 use crate::cms::signed::Signed;
-use crate::mime::{Entity, MimeError, canon, encoding, sender};
+use crate::mime::canon::Wiped;
+use crate::mime::{Entity, MimeError, encoding, sender};
 use crate::model::{Address, Reason};
 use crate::pki::certificate::Certificate;
 use crate::pki::pem;
@@ -141,7 +144,7 @@ impl Peeling<'_> {
         if content_type.kind != "message/rfc822" || says("forwarded").as_deref() == Some("yes") {
             return;
         }
-        let author = entity.decoded_body().and_then(|body| {
+        let author = entity.decoded_body().map(Wiped::new).and_then(|body| {
             let inner = Entity::parse(&body)?;
             self.keep_header(&inner);
             Ok(inner.first("From").map(|_| sender::author(&inner)))
@@ -181,7 +184,7 @@ impl Peeling<'_> {
             }
         };
         // What is signed is the canonical form; mail at rest often has bare line feeds.
-        let content = canon::crlf(part);
+        let content = Wiped::crlf(part);
         let outcome = with_object(&signature, |info| {
             if info.kind != ContentKind::Signed {
                 return Err(Reason::SignedStructure);
@@ -339,6 +342,7 @@ fn with_object<T>(
 ) -> Result<T, Reason> {
     let body = object_bytes(entity)?;
     let (der, rest) = first_to_der(&body).map_err(|error| CmsError::from(error).reason())?;
+    let der = Wiped::new(der);
     // A binary body ends in the line end that separates it from what follows, and some writers of
     // BER or of whole blocks add zeros.
     if !rest.iter().all(|b| *b == 0 || b.is_ascii_whitespace()) {
@@ -349,16 +353,18 @@ fn with_object<T>(
 
 /// Returns the body without its transfer encoding, be it the one in the header, base64 that no
 /// header tells of, or the PEM that command line tools write (RFC 7468 sections 8 and 9).
-fn object_bytes<'a>(entity: &Entity<'a>) -> Result<Cow<'a, [u8]>, Reason> {
-    let decoded = entity.decoded_body();
+fn object_bytes<'a>(entity: &Entity<'a>) -> Result<Wiped<'a>, Reason> {
+    let decoded = entity.decoded_body().map(Wiped::new);
+    let own = |body| Wiped::new(Cow::Owned(body));
     let pem = armored(entity.body()).or_else(|| armored(decoded.as_deref().ok()?));
     if let Some(object) = pem {
-        return Ok(Cow::Owned(object));
+        return Ok(own(object));
     }
+    let base64 = |body| encoding::base64(body).map(own);
     match decoded {
         Ok(body) if body.first() == Some(&tag::SEQUENCE) => Ok(body),
-        decoded => match encoding::base64(entity.body()) {
-            Ok(body) if body.first() == Some(&tag::SEQUENCE) => Ok(Cow::Owned(body)),
+        decoded => match base64(entity.body()) {
+            Ok(body) if body.first() == Some(&tag::SEQUENCE) => Ok(body),
             _ => decoded.map_err(|_| Reason::Malformed),
         },
     }

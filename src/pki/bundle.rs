@@ -43,7 +43,10 @@ impl BundleError {
         match self {
             Self::Form(_) => "put certificates in PEM or DER form, or a .p7b file, there",
             Self::NoCertificate => "put certificates into it",
-            Self::Pkcs12(_) => "give the right passphrase to listseal trust add --passwd-file",
+            Self::Pkcs12(_) => {
+                "take its authorities with listseal trust add FILE --passwd-file FILE, which wants \
+                 the right passphrase, and name this file nowhere"
+            }
             Self::Pem(e) => e.remedy(),
         }
     }

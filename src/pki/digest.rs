@@ -1,5 +1,6 @@
 //! Message digests under one name.
 
+use aws_lc_rs::digest as aws;
 use sha2::Digest as _;
 
 use crate::asn1::oid::{self, Oid};
@@ -22,17 +23,26 @@ pub enum Digest {
     Sha384,
     /// SHA-512.
     Sha512,
+    /// SHA3-256.
+    Sha3_256,
+    /// SHA3-384.
+    Sha3_384,
+    /// SHA3-512.
+    Sha3_512,
 }
 
 impl Digest {
     /// Every digest.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Md5,
         Self::Sha1,
         Self::Sha224,
         Self::Sha256,
         Self::Sha384,
         Self::Sha512,
+        Self::Sha3_256,
+        Self::Sha3_384,
+        Self::Sha3_512,
     ];
 
     /// Returns its object identifier.
@@ -45,6 +55,9 @@ impl Digest {
             Self::Sha256 => oid::SHA256,
             Self::Sha384 => oid::SHA384,
             Self::Sha512 => oid::SHA512,
+            Self::Sha3_256 => oid::SHA3_256,
+            Self::Sha3_384 => oid::SHA3_384,
+            Self::Sha3_512 => oid::SHA3_512,
         }
     }
 
@@ -58,6 +71,9 @@ impl Digest {
             Self::Sha256 => "sha256",
             Self::Sha384 => "sha384",
             Self::Sha512 => "sha512",
+            Self::Sha3_256 => "sha3-256",
+            Self::Sha3_384 => "sha3-384",
+            Self::Sha3_512 => "sha3-512",
         }
     }
 
@@ -71,6 +87,9 @@ impl Digest {
             Self::Sha256 => sha2::Sha256::digest(bytes).to_vec(),
             Self::Sha384 => sha2::Sha384::digest(bytes).to_vec(),
             Self::Sha512 => sha2::Sha512::digest(bytes).to_vec(),
+            Self::Sha3_256 => sha3(&aws::SHA3_256, bytes),
+            Self::Sha3_384 => sha3(&aws::SHA3_384, bytes),
+            Self::Sha3_512 => sha3(&aws::SHA3_512, bytes),
         }
     }
 
@@ -81,9 +100,9 @@ impl Digest {
             Self::Md5 => 16,
             Self::Sha1 => 20,
             Self::Sha224 => 28,
-            Self::Sha256 => 32,
-            Self::Sha384 => 48,
-            Self::Sha512 => 64,
+            Self::Sha256 | Self::Sha3_256 => 32,
+            Self::Sha384 | Self::Sha3_384 => 48,
+            Self::Sha512 | Self::Sha3_512 => 64,
         }
     }
 
@@ -115,7 +134,8 @@ impl Digest {
         Ok(digest)
     }
 
-    /// Returns its AlgorithmIdentifier: absent parameters for SHA-2 (RFC 5754), NULL for the old.
+    /// Returns its AlgorithmIdentifier: absent parameters for SHA-2 (RFC 5754) and SHA-3 (RFC 8702),
+    /// NULL for the old.
     #[must_use]
     pub fn algorithm(self) -> Vec<u8> {
         match self {
@@ -131,9 +151,18 @@ impl Digest {
             Self::Md5 => legacy.admits(Legacy::MD5),
             // SHA-224 is no floor that anybody names any more; it goes with SHA-1.
             Self::Sha1 | Self::Sha224 => legacy.admits(Legacy::SHA1),
-            Self::Sha256 | Self::Sha384 | Self::Sha512 => true,
+            Self::Sha256
+            | Self::Sha384
+            | Self::Sha512
+            | Self::Sha3_256
+            | Self::Sha3_384
+            | Self::Sha3_512 => true,
         }
     }
+}
+
+fn sha3(algorithm: &'static aws::Algorithm, bytes: &[u8]) -> Vec<u8> {
+    aws::digest(algorithm, bytes).as_ref().to_vec()
 }
 
 #[cfg(test)]

@@ -194,7 +194,7 @@ pub fn decrypt_oaep(
         Digest::Sha256 => oaep::<sha2::Sha256>(key, rng, parameters, ciphertext),
         Digest::Sha384 => oaep::<sha2::Sha384>(key, rng, parameters, ciphertext),
         Digest::Sha512 => oaep::<sha2::Sha512>(key, rng, parameters, ciphertext),
-        Digest::Md5 => None,
+        _ => None,
     }
 }
 
@@ -229,7 +229,7 @@ where
             let padding = Oaep::<D, sha2::Sha512>::new_with_mgf_hash_and_label(label());
             key.decrypt_blinded(rng, padding, ciphertext)
         }
-        Digest::Md5 => return None,
+        _ => return None,
     };
     plain.ok().map(Zeroizing::new)
 }

@@ -7,9 +7,10 @@
 //!
 //! # See also
 //!
-//! RFC 8017 (RSA), RFC 4055 (PSS parameters), RFC 5758 (ECDSA), RFC 8410 and RFC 8419 (Ed25519).
+//! RFC 8017 (RSA), RFC 4055 (PSS parameters), RFC 5758 (ECDSA), RFC 8410 and RFC 8419 (Ed25519),
+//! RFC 8702 and NIST's registry (SHA-3).
 
-use aws_lc_rs::signature as aws;
+use aws_lc_rs::{digest as aws_digest, signature as aws};
 use rsa::{BoxedUint, Pkcs1v15Sign, RsaPublicKey};
 
 use crate::asn1::oid;
@@ -165,7 +166,7 @@ impl SignatureAlgorithm {
     }
 }
 
-const KNOWN: [(oid::Oid, Scheme, Option<Digest>); 13] = [
+const KNOWN: [(oid::Oid, Scheme, Option<Digest>); 19] = [
     (oid::RSA_ENCRYPTION, Scheme::Pkcs1, None),
     (oid::MD5_RSA, Scheme::Pkcs1, Some(Digest::Md5)),
     (oid::SHA1_RSA, Scheme::Pkcs1, Some(Digest::Sha1)),
@@ -179,6 +180,12 @@ const KNOWN: [(oid::Oid, Scheme, Option<Digest>); 13] = [
     (oid::ECDSA_SHA256, Scheme::Ecdsa, Some(Digest::Sha256)),
     (oid::ECDSA_SHA384, Scheme::Ecdsa, Some(Digest::Sha384)),
     (oid::ECDSA_SHA512, Scheme::Ecdsa, Some(Digest::Sha512)),
+    (oid::SHA3_256_RSA, Scheme::Pkcs1, Some(Digest::Sha3_256)),
+    (oid::SHA3_384_RSA, Scheme::Pkcs1, Some(Digest::Sha3_384)),
+    (oid::SHA3_512_RSA, Scheme::Pkcs1, Some(Digest::Sha3_512)),
+    (oid::ECDSA_SHA3_256, Scheme::Ecdsa, Some(Digest::Sha3_256)),
+    (oid::ECDSA_SHA3_384, Scheme::Ecdsa, Some(Digest::Sha3_384)),
+    (oid::ECDSA_SHA3_512, Scheme::Ecdsa, Some(Digest::Sha3_512)),
 ];
 
 /// Checks that `signature` over `message` was made with the private half of `key`.
@@ -216,6 +223,18 @@ pub fn verify(
             parameters.verify(&rsa_key(key)?, message, signature)
         }
         (Scheme::Ecdsa, PublicKey::Ec { curve, point }) => {
+            if let Some(like) = sha2_of_size(digest) {
+                // The library has SHA-3, but not together with these curves: it is given the
+                // digest under the name of one of the same size, which ECDSA does not look at.
+                let verifier = ecdsa(*curve, like.0).ok_or(SignatureError::Unsupported)?;
+                let value = digest.of(message);
+                return aws_digest::Digest::import_less_safe(&value, like.1)
+                    .and_then(|value| {
+                        aws::UnparsedPublicKey::new(verifier, point)
+                            .verify_digest(&value, signature)
+                    })
+                    .map_err(|_| SignatureError::Mismatch);
+            }
             let verifier = ecdsa(*curve, digest).ok_or(SignatureError::Unsupported)?;
             with_aws(verifier, point, message, signature)
         }
@@ -223,6 +242,16 @@ pub fn verify(
             with_aws(&aws::ED25519, point, message, signature)
         }
         _ => Err(SignatureError::Unsupported),
+    }
+}
+
+/// Returns the SHA-2 digest whose value is as long as that of a SHA-3 digest.
+fn sha2_of_size(digest: Digest) -> Option<(Digest, &'static aws_digest::Algorithm)> {
+    match digest {
+        Digest::Sha3_256 => Some((Digest::Sha256, &aws_digest::SHA256)),
+        Digest::Sha3_384 => Some((Digest::Sha384, &aws_digest::SHA384)),
+        Digest::Sha3_512 => Some((Digest::Sha512, &aws_digest::SHA512)),
+        _ => None,
     }
 }
 
@@ -266,12 +295,12 @@ fn verify_pkcs1(
         Digest::Sha256 => Some(&aws::RSA_PKCS1_2048_8192_SHA256),
         Digest::Sha384 => Some(&aws::RSA_PKCS1_2048_8192_SHA384),
         Digest::Sha512 => Some(&aws::RSA_PKCS1_2048_8192_SHA512),
-        Digest::Md5 | Digest::Sha1 | Digest::Sha224 => None,
+        _ => None,
     };
     if let Some(verifier) = usual {
         return with_aws(verifier, &key.octets(), message, signature);
     }
-    // The old combinations that only `legacy` admits.
+    // SHA-3, and the old combinations that only `legacy` admits.
     let scheme = Pkcs1v15Sign {
         hash_len: Some(digest.size()),
         prefix: digest_info_prefix(digest).into_boxed_slice(),
@@ -487,6 +516,46 @@ mod tests {
             };
             assert_eq!(check(&key), expected, "{digest:?} {mgf:?} {salt}");
             assert_eq!(check(&free), Ok(()));
+        }
+
+        // A key for OAEP (RFC 4055 section 4) verifies nothing at all.
+        let spki = writer::sequence(&[
+            &writer::algorithm(&oid::RSA_OAEP, &[]),
+            &writer::bit_string(&octets),
+        ]);
+        assert_eq!(
+            PublicKey::from_spki(&spki),
+            Err(crate::pki::public_key::KeyProblem::Unsupported)
+        );
+    }
+
+    #[test]
+    fn elliptic_curve_signatures_over_sha_3_verify() {
+        let scratch = Scratch::new();
+        scratch.write("message", "text");
+        for (curve, digest, name) in [
+            ("P-256", Digest::Sha3_256, oid::ECDSA_SHA3_256),
+            ("P-256", Digest::Sha3_512, oid::ECDSA_SHA3_512),
+            ("P-384", Digest::Sha3_384, oid::ECDSA_SHA3_384),
+            ("P-521", Digest::Sha3_512, oid::ECDSA_SHA3_512),
+            ("P-521", Digest::Sha3_256, oid::ECDSA_SHA3_256),
+        ] {
+            scratch.openssl(&format!(
+                "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:{curve} -nodes -keyout k.pem -out c.pem -subj /CN=x"
+            ));
+            scratch.openssl(&format!(
+                "dgst -{} -sign k.pem -out value message",
+                digest.name()
+            ));
+            let der = writer::algorithm(&name, &[]);
+            let algorithm =
+                SignatureAlgorithm::from_tlv(Reader::new(&der).read().unwrap()).unwrap();
+            assert_eq!(algorithm.digest(), Some(digest));
+            let key = scratch.certificate("c.pem").public_key().unwrap();
+            let value = scratch.read("value");
+            let says = |text: &[u8]| verify(&key, &algorithm, text, &value, Legacy::NONE);
+            assert_eq!(says(b"text"), Ok(()), "{curve} {digest:?}");
+            assert_eq!(says(b"test"), Err(SignatureError::Mismatch));
         }
     }
 

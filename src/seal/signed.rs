@@ -120,5 +120,6 @@ fn micalg(digest: Digest) -> &'static str {
         Digest::Sha256 => "sha-256",
         Digest::Sha384 => "sha-384",
         Digest::Sha512 => "sha-512",
+        Digest::Sha3_256 | Digest::Sha3_384 | Digest::Sha3_512 => digest.name(),
     }
 }

@@ -4,9 +4,13 @@ to=NAME           recipient: NAME.pem
 from=NAME         static key agreement with NAME.key, else an ephemeral key
 originator=key|issuer|ski|bag    how the static key is named; bag encloses the certificate too
 rid=issuer|ski|KEYID    how the recipient is named; KEYID in hex
-kdf=x963|hkdf     md=sha1..sha512    wrap=128|192|256    null=yes: NULL parameters in the key wrap
-ukm=TEXT          attrs=yes: authenticated attributes
-cipher=aes-256-cbc|aes-256-gcm|aes-256-ccm|chacha20-poly1305    tag=16
+kdf=x963|hkdf     md=sha1..sha512    wrap=128|192|256|3des    null=yes: NULL parameters in the key wrap
+cofactor=yes      the cofactor scheme, which for these curves is the same
+ukm=TEXT          attrs=yes: authenticated attributes; attrs=ber|unsorted: sent so, entered as DER
+also=WORDS        before the recipient: bob (another key), pwri, kekri, other (an unknown kind), twin (the same
+                  twice), dead (names the recipient, wrapped key is noise)
+keys=N            N RecipientEncryptedKeys of others before and after, in one KeyAgreeRecipientInfo
+cipher=des-ede3-cbc|aes-256-cbc|aes-256-gcm|aes-256-ccm|chacha20-poly1305    tag=16
 short=yes         an RSA ciphertext without its leading zero
 label=TEXT        RSA-OAEP with this label, md for the label and mgf for MGF1
 """
@@ -81,8 +85,9 @@ def agreed(cek):
         originator = tlv(0x80, ski(certificate(want["from"])))
     else:
         originator = issuer_and_serial(certificate(want["from"]))
-    size = int(want.get("wrap", "256"))
-    wrap = tlv(48, oid({128: "2.16.840.1.101.3.4.1.5", 192: "2.16.840.1.101.3.4.1.25", 256: "2.16.840.1.101.3.4.1.45"}[size]),
+    triple = want.get("wrap") == "3des"
+    size = 192 if triple else int(want.get("wrap", "256"))
+    wrap = tlv(48, oid("1.2.840.113549.1.9.16.3.6"), b"\5\0") if triple else tlv(48, oid({128: "2.16.840.1.101.3.4.1.5", 192: "2.16.840.1.101.3.4.1.25", 256: "2.16.840.1.101.3.4.1.45"}[size]),
         b"\5\0" if want.get("null") else b"")
     ukm = want.get("ukm", "").encode()
     info = tlv(48, wrap, tlv(0xa0, tlv(4, ukm)) if ukm else b"", tlv(0xa2, tlv(4, struct.pack(">I", size))))
@@ -92,11 +97,27 @@ def agreed(cek):
         kek = HKDF(SHA[md](), size // 8, ukm or None, info).derive(secret)
     else:
         scheme = "1.3.133.16.840.63.0.2" if md == "sha1" else "1.3.132.1.11." + {"sha224": "0", "sha256": "1", "sha384": "2", "sha512": "3"}[md]
+        if want.get("cofactor"):
+            scheme = "1.3.133.16.840.63.0.3" if md == "sha1" else scheme.replace("1.3.132.1.11", "1.3.132.1.14")
         kek = X963KDF(SHA[md](), size // 8, info).derive(secret)
     key_id = named(cert, want.get("rid", "issuer"))
     rid = issuer_and_serial(cert) if key_id is None else tlv(0xa0, tlv(4, key_id))
+    wrapped = triple_wrap(kek, cek) if triple else keywrap.aes_key_wrap(kek, cek)
+    other = tlv(48, tlv(0xa0, tlv(4, b"somebody else's key!")), tlv(4, os.urandom(len(wrapped)))) * int(want.get("keys", "0"))
     return tlv(0xa1, tlv(2, b"\3"), tlv(0xa0, originator), tlv(0xa1, tlv(4, ukm)) if ukm else b"",
-        tlv(48, oid(scheme), wrap), tlv(48, tlv(48, rid, tlv(4, keywrap.aes_key_wrap(kek, cek)))))
+        tlv(48, oid(scheme), wrap), tlv(48, other, tlv(48, rid, tlv(4, wrapped)), other))
+
+
+def triple_wrap(kek, cek):
+    """RFC 3217 section 3.1"""
+    def once(iv, text):
+        des = Cipher(algorithms.TripleDES(kek), modes.CBC(iv)).encryptor()
+        return des.update(text) + des.finalize()
+    digest = hashes.Hash(hashes.SHA1())
+    digest.update(cek)
+    iv = os.urandom(8)
+    inner = iv + once(iv, cek + digest.finalize()[:8])
+    return once(bytes.fromhex("4adda22c79e82105"), inner[::-1])
 
 
 def transported(cek):
@@ -125,11 +146,22 @@ def sealed(cek):
     """AlgorithmIdentifier, ciphertext, authenticated attributes, tag; the last is none for CBC"""
     cipher = want.get("cipher", "aes-256-cbc")
     attrs = b""
+    sent = None
     if want.get("attrs"):
         kind = tlv(48, oid("1.2.840.113549.1.9.3"), tlv(49, oid("1.2.840.113549.1.7.1")))
         time = tlv(48, oid("1.2.840.113549.1.9.5"), tlv(49, tlv(23, b"261120100000Z")))
         attrs = kind + time
+        if want["attrs"] == "unsorted":
+            sent = time + kind
+        if want["attrs"] == "ber":
+            sent = b"\x30\x80" + kind[2:] + b"\0\0" + time
     aad = tlv(49, attrs) if attrs else None
+    if cipher == "des-ede3-cbc":
+        iv = os.urandom(8)
+        pad = blocks.PKCS7(64).padder()
+        des = Cipher(algorithms.TripleDES(cek), modes.CBC(iv)).encryptor()
+        algorithm = tlv(48, oid("1.2.840.113549.3.7"), tlv(4, iv))
+        return algorithm, des.update(pad.update(text) + pad.finalize()) + des.finalize(), b"", None
     if cipher.endswith("cbc"):
         iv = os.urandom(16)
         pad = blocks.PKCS7(128).padder()
@@ -148,13 +180,33 @@ def sealed(cek):
             both = both[: len(both) - 16 + size]
         number = {"128": 6, "192": 26, "256": 46}[cipher[4:7]] + cipher.endswith("ccm")
         algorithm = tlv(48, oid(f"2.16.840.1.101.3.4.1.{number}"), tlv(48, tlv(4, nonce), tlv(2, bytes([size]))))
-    return algorithm, both[:-size], attrs, both[-size:]
+    return algorithm, both[:-size], sent or attrs, both[-size:]
 
 
 cert = certificate(want["to"])
 cipher = want.get("cipher", "aes-256-cbc")
-cek = os.urandom(int(cipher[4:7]) // 8 if cipher.startswith("aes") else 32)
+cek = os.urandom(int(cipher[4:7]) // 8 if cipher.startswith("aes") else 24 if cipher.startswith("des") else 32)
 info = transported(cek) if hasattr(cert.public_key(), "encrypt") else agreed(cek)
+for one in want.get("also", "").split(","):
+    if one == "bob":
+        bob = certificate("bob")
+        rid = issuer_and_serial(bob)
+        algorithm = tlv(48, oid("1.2.840.113549.1.1.1"), b"\5\0")
+        info = tlv(48, tlv(2, b"\0"), rid, algorithm, tlv(4, bob.public_key().encrypt(cek, padding.PKCS1v15()))) + info
+    elif one == "pwri":
+        kdf = tlv(0xa0, oid("1.2.840.113549.1.5.12"), tlv(48, tlv(4, os.urandom(8)), tlv(2, b"\x08\0")))
+        algorithm = tlv(48, oid("1.2.840.113549.1.9.16.3.9"), tlv(48, oid("2.16.840.1.101.3.4.1.2"), tlv(4, os.urandom(16))))
+        info = tlv(0xa3, tlv(2, b"\0"), kdf, algorithm, tlv(4, os.urandom(32))) + info
+    elif one == "kekri":
+        algorithm = tlv(48, oid("2.16.840.1.101.3.4.1.45"))
+        info = tlv(0xa2, tlv(2, b"\4"), tlv(48, tlv(4, b"some key")), algorithm, tlv(4, os.urandom(40))) + info
+    elif one == "other":
+        info = tlv(0xa4, oid("1.2.840.113549.1.9.16.13.3"), tlv(48, tlv(2, b"\0"))) + info
+    elif one == "twin":
+        info = info + info
+    elif one == "dead":
+        algorithm = tlv(48, oid("1.2.840.113549.1.1.1"), b"\5\0")
+        info = tlv(48, tlv(2, b"\0"), issuer_and_serial(cert), algorithm, tlv(4, b"\0" + os.urandom(255))) + info
 algorithm, ciphertext, attrs, mac = sealed(cek)
 bag = b""
 if want.get("originator") == "bag":

@@ -51,7 +51,7 @@ impl Forged<'_> {
     }
 }
 
-fn encapsulated(content: &[u8]) -> Vec<u8> {
+pub fn encapsulated(content: &[u8]) -> Vec<u8> {
     sequence(&[
         &writer::oid(&oid::DATA),
         &element(0xa0, &[&octet_string(content)]),
@@ -319,10 +319,7 @@ fn enclosed_revocation_lists_count_because_their_issuer_signed_them() {
     let der = opaque();
     let found = taken_apart(&der);
     let with_crl = |issuer: &str, revoked: &str| {
-        let crl = lab()
-            .run("python3", &["-c", CRL, issuer, revoked], b"")
-            .unwrap_or_else(|text| panic!("{text}"));
-        let bag = [found.certificates, &element(0xa1, &[&crl])].concat();
+        let bag = [found.certificates, &element(0xa1, &[&crl(issuer, revoked)])].concat();
         let version = [0x02, 1, 1];
         let parts = [
             &version[..],
@@ -358,6 +355,13 @@ fn enclosed_revocation_lists_count_because_their_issuer_signed_them() {
     // A list in the name of the issuer that somebody else signed says nothing.
     let forged = with_crl("other-root", "alice");
     assert_eq!(judge(&forged, Revocation::Soft), trusted);
+}
+
+/// A CRL in the name of root that `issuer` signs.
+pub fn crl(issuer: &str, revoked: &str) -> Vec<u8> {
+    lab()
+        .run("python3", &["-c", CRL, issuer, revoked], b"")
+        .unwrap_or_else(|text| panic!("{text}"))
 }
 
 /// Makes a CRL in the name of root: argument 1 signs it, argument 2 is revoked.

@@ -12,6 +12,7 @@
 mod attributes;
 #[path = "../common/mod.rs"]
 mod common;
+mod encodings;
 mod encrypted;
 mod forged;
 mod framing;

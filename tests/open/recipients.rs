@@ -1,6 +1,7 @@
 //! Ways to the content key that installed toolkits do not all write: `envelope.py` does.
 
 use listseal::model::Reason;
+use listseal::model::list::Legacy;
 use listseal::open::Opened;
 
 use super::lab::{TEXT, World, lab, mail};
@@ -47,6 +48,11 @@ fn agreed_keys_are_derived_in_every_way_for_every_curve() {
         ("fred", "md=sha256 cipher=aes-192-cbc"),
         ("gina", "md=sha512 wrap=256 cipher=aes-256-gcm"),
         ("gina", "kdf=hkdf md=sha512 rid=ski"),
+        ("erin", "cofactor=yes md=sha1 wrap=128"),
+        ("erin", "cofactor=yes md=sha256"),
+        ("fred", "cofactor=yes md=sha384 wrap=192 ukm=words"),
+        ("gina", "cofactor=yes md=sha512 rid=ski"),
+        ("gina", "cofactor=yes md=sha224 wrap=128"),
     ] {
         assert_opened(&World::of(&[to]), &format!("to={to} {words}"));
     }
@@ -116,6 +122,68 @@ fn one_key_is_tried_for_an_identifier_that_no_certificate_carries() {
         for _ in 0..20 {
             let opened = world.open(&envelope(words));
             assert_eq!(reason(&opened), Some(Reason::NoRecipient), "{words}");
+        }
+    }
+}
+
+#[test]
+fn recipients_of_other_kinds_and_other_keys_stand_in_nobodys_way() {
+    let world = World::of(&["list"]);
+    for also in [
+        "bob",
+        "pwri",
+        "kekri",
+        "other",
+        "pwri,kekri,bob,other",
+        "twin",
+    ] {
+        for how in ["", "label= md=sha256 mgf=sha256"] {
+            assert_opened(&world, &format!("to=list also={also} {how}"));
+        }
+    }
+    // The first of two for the same key is noise; the cipher tells for sure.
+    assert_opened(&world, "to=list also=dead cipher=aes-128-gcm");
+    let many = World::of(&["erin"]);
+    for words in [
+        "keys=1",
+        "keys=40 rid=ski",
+        "keys=3 also=kekri,pwri",
+        "also=twin",
+    ] {
+        assert_opened(&many, &format!("to=erin {words}"));
+    }
+    // Two of ours in one envelope: whichever comes first.
+    assert_opened(&World::of(&["list", "bob"]), "to=list also=bob");
+    assert_opened(&World::of(&["bob"]), "to=list also=bob");
+    // Nobody of ours, but a password: told as such.
+    for also in ["pwri", "kekri", "pwri,kekri"] {
+        let opened = world.open(&envelope(&format!("to=bob also={also}")));
+        assert_eq!(reason(&opened), Some(Reason::PasswordRecipient), "{also}");
+    }
+    let opened = world.open(&envelope("to=bob also=other"));
+    assert_eq!(reason(&opened), Some(Reason::NoRecipient));
+}
+
+#[test]
+fn decision_10_keys_under_triple_des_are_unwrapped_only_where_it_is_admitted() {
+    let words = "to=erin wrap=3des md=sha1 cipher=des-ede3-cbc";
+    let admitted = World::of(&["erin"]).legacy(Legacy::TRIPLE_DES);
+    assert_opened(&admitted, words);
+    assert_opened(&admitted, &format!("{words} ukm=words rid=ski"));
+    let opened = World::of(&["erin"]).open(&envelope(words));
+    assert_eq!(reason(&opened), Some(Reason::WeakCipher));
+    // OpenSSL's own, whose choice of wrap follows the content.
+    let sealed = lab().encrypt("erin.pem", "-des3", TEXT);
+    let opened = admitted.open(&mail("alice@example.org", &sealed));
+    assert_eq!(opened.decrypted(), Some(true));
+}
+
+#[test]
+fn authenticated_attributes_count_in_der_whatever_form_they_come_in() {
+    let world = World::of(&["list"]);
+    for form in ["unsorted", "ber"] {
+        for cipher in ["aes-256-gcm", "chacha20-poly1305"] {
+            assert_opened(&world, &format!("to=list cipher={cipher} attrs={form}"));
         }
     }
 }

@@ -10,9 +10,9 @@ use crate::asn1::reader::tag;
 /// What stands at a position of the CMS schema.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rule {
-    /// SET of elements that keep their bytes; BER among them is an error.
+    /// SET of elements that keep their bytes, be they BER.
     Attributes,
-    /// SET of elements that keep their bytes; BER among them is left out.
+    /// SET of elements that keep their bytes; BER and tags in no use there are left out.
     Bag,
     CompressedData,
     ContentInfo,

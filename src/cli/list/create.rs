@@ -171,7 +171,7 @@ fn site_pair(
     now: OffsetDateTime,
 ) -> Result<Option<PathBuf>, (u8, String)> {
     let place = lists.site_directory(domain);
-    if std::fs::symlink_metadata(&place).is_ok() {
+    if holds_pair(&place) {
         return Ok(None);
     }
     let address = parse(&format!("{SITE_NAME}@{domain}"))?;
@@ -180,13 +180,43 @@ fn site_pair(
         ("cert.pem", pair.certificate_pem.as_bytes(), 0o644),
         ("private_key", pair.key_pem.as_bytes(), 0o600),
     ];
-    match put(&place, &files, user) {
+    let made = if std::fs::symlink_metadata(&place).is_ok() {
+        put_into(&place, &files, user)
+    } else {
+        put(&place, &files, user)
+    };
+    match made {
         Ok(()) => Ok(Some(place)),
         Err(e) => Err((
             exit::CANNOT_CREATE,
             format!("{} cannot be made: {e}", place.display()),
         )),
     }
+}
+
+/// True where there is some file of a pair, which is somebody's business.
+fn holds_pair(place: &Path) -> bool {
+    std::fs::read_dir(place).is_ok_and(|entries| {
+        entries.flatten().any(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with("cert.pem") || name.starts_with("private_key")
+        })
+    })
+}
+
+/// Adds files to a directory that has none of these names, each complete, durably; the last one
+/// listed comes first, because a certificate without key would be trouble.
+fn put_into(place: &Path, files: &[(&str, &[u8], u32)], user: RelayUser) -> io::Result<()> {
+    let building = place.join(format!(".new-{}", std::process::id()));
+    let built = build(&building, files, user).and_then(|()| {
+        for (name, ..) in files.iter().rev() {
+            rename_new(&building.join(name), &place.join(name))?;
+        }
+        sync_directory(place)
+    });
+    let _ = std::fs::remove_dir_all(&building);
+    built
 }
 
 /// Builds a directory beside its place and renames it there, durably.

@@ -15,7 +15,7 @@ use super::{Signed, Signer};
 use crate::asn1::reader::tag;
 use crate::asn1::{Tlv, oid};
 use crate::cms::algorithms::{AlgorithmId, SIGNATURE_NAMES, dotted};
-use crate::cms::attributes::{Attributes, is_set_of_attributes};
+use crate::cms::attributes::{self, Attributes, is_set_of_attributes};
 use crate::cms::certificate_id::CertificateId;
 use crate::cms::content_info::ContentKind;
 use crate::model::Reason;
@@ -70,9 +70,11 @@ impl<'a> Signed<'a> {
         extra: &[Certificate],
         legacy: Legacy,
     ) -> SignerEvidence {
+        let der = signer.attributes.as_ref().map(attributes::der);
         let attributes = signer
             .attributes
-            .map(|tlv| Attributes::parse(&tlv))
+            .zip(der.as_deref())
+            .map(|(received, der)| Attributes::parse(&received, der))
             .transpose();
         let known = attributes.as_ref().ok().and_then(Option::as_ref);
         let candidates: Vec<&Certificate> = self
@@ -133,7 +135,7 @@ impl<'a> Signed<'a> {
     fn covered<'c>(
         &self,
         signer: &Signer<'a>,
-        attributes: Option<&Attributes<'a>>,
+        attributes: Option<&Attributes<'_>>,
         content: &mut Digested<'c>,
         legacy: Legacy,
     ) -> Result<Covered<'c>, Reason> {
@@ -181,10 +183,7 @@ impl<'a> Signed<'a> {
         }
         Ok(Covered {
             algorithm,
-            bytes: Bytes::Attributes {
-                received: attributes.as_set(),
-                sorted: attributes.as_sorted_set(),
-            },
+            bytes: Bytes::Attributes(attributes.encodings()),
         })
     }
 
@@ -202,7 +201,7 @@ impl<'a> Signed<'a> {
     }
 
     /// Returns the enclosed certificate that an SMIMEEncryptionKeyPreference names.
-    fn preferred(&self, value: &Tlv<'a>) -> Option<Certificate> {
+    fn preferred(&self, value: &Tlv<'_>) -> Option<Certificate> {
         let id = match value.tag {
             ISSUER_AND_SERIAL => CertificateId::issuer_and_serial(value).ok()?,
             RECIPIENT_KEY_ID => {
@@ -254,7 +253,8 @@ fn is_meant(attributes: &Attributes<'_>, certificate: &Certificate) -> bool {
 /// (RFC 5652 sections 11.1 to 11.3): whoever shows it would show what nobody signed.
 fn is_misplaced(unsigned: &Tlv<'_>) -> bool {
     let signed_only = [oid::CONTENT_TYPE, oid::MESSAGE_DIGEST, oid::SIGNING_TIME];
-    Attributes::parse(unsigned).is_ok_and(|found| signed_only.iter().any(|kind| found.holds(kind)))
+    let der = attributes::der(unsigned);
+    Attributes::parse(unsigned, &der).is_ok_and(|found| signed_only.iter().any(|kind| found.holds(kind)))
 }
 
 /// What a signature value is computed over, and how.
@@ -264,7 +264,8 @@ struct Covered<'c> {
 }
 
 enum Bytes<'c> {
-    Attributes { received: Vec<u8>, sorted: Vec<u8> },
+    /// In every encoding that may have been hashed.
+    Attributes(Vec<Vec<u8>>),
     Content(&'c [u8]),
 }
 
@@ -301,10 +302,11 @@ fn check(
     };
     match &covered.bytes {
         Bytes::Content(content) => holds(content),
-        Bytes::Attributes { received, sorted } => match holds(received) {
-            Err(Reason::SignatureMismatch) if received != sorted => holds(sorted),
-            outcome => outcome,
-        },
+        Bytes::Attributes(encodings) => encodings
+            .iter()
+            .map(|encoding| holds(encoding))
+            .find(|outcome| *outcome != Err(Reason::SignatureMismatch))
+            .unwrap_or(Err(Reason::SignatureMismatch)),
     }
 }
 

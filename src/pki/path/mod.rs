@@ -142,12 +142,25 @@ pub fn validate(query: &Query<'_>) -> Chain {
     let mut search = Search::new(query, Part::Holder, &mut work);
     let mut path = vec![query.leaf.clone()];
     let outcome = search.extend(&mut path);
-    match (outcome, search.best) {
+    let (best, fallback) = (search.best, search.fallback);
+    match (outcome, best) {
         (_, Some((None, path))) => Chain {
             verdict: ChainVerdict::Trusted,
             reason: None,
             path,
         },
+        // Something else was found first, or not everything was looked at: who is revoked all the
+        // same is to know it.
+        (_, Some((Some(reason), path)))
+            if ChainVerdict::of(reason) != ChainVerdict::Broken
+                && (reason == Reason::Revoked || is_revoked(query, &path, &mut work)) =>
+        {
+            Chain {
+                verdict: ChainVerdict::Revoked,
+                reason: Some(Reason::Revoked),
+                path,
+            }
+        }
         // What was not looked at might have been better: say so rather than guess.
         (Err(budget), _) => Chain {
             verdict: ChainVerdict::Untrusted,
@@ -160,11 +173,16 @@ pub fn validate(query: &Query<'_>) -> Chain {
             path,
         },
         (Ok(()), None) => Chain {
-            verdict: ChainVerdict::of(search.fallback),
-            reason: Some(search.fallback),
+            verdict: ChainVerdict::of(fallback),
+            reason: Some(fallback),
             path: vec![query.leaf.clone()],
         },
     }
+}
+
+/// True where a list revokes something in a path that is refused for another reason.
+fn is_revoked(query: &Query<'_>, path: &[Certificate], work: &mut Work) -> bool {
+    crl_issuer::revocation(query, path, work) == Err(Reason::Revoked)
 }
 
 /// In what part a certificate stands at the lower end of a path.

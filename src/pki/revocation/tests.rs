@@ -321,3 +321,60 @@ fn e14_many_lists_cost_no_more_than_the_budget() {
         assert!(spent.as_millis() < 500, "{count}: {spent:?}");
     }
 }
+
+#[test]
+fn whoever_is_revoked_hears_of_it_whatever_else_is_wrong() {
+    let pki = Pki::new();
+    let odd = [
+        (
+            "web",
+            LEAF.replace("emailProtection", "serverAuth"),
+            Reason::UsageEmail,
+        ),
+        (
+            "seal",
+            LEAF.replace("digitalSignature,", ""),
+            Reason::UsageSign,
+        ),
+        (
+            "critical",
+            format!("{LEAF}\n1.2.3.4=critical,ASN1:NULL"),
+            Reason::UnknownCritical,
+        ),
+    ];
+    for (name, extensions, _) in &odd {
+        pki.issue(name, "root", extensions);
+    }
+    let list = pki.crl("root", &["web", "critical"], "", "");
+    let all = pki.crl("root", &["web", "seal", "critical"], "", "");
+    for (name, _, fault) in odd {
+        for (lists, revocation, expected) in [
+            (vec![], Revocation::Soft, fault),
+            (vec![all.clone()], Revocation::Off, fault),
+            (vec![all.clone()], Revocation::Soft, Reason::Revoked),
+            (vec![all.clone()], Revocation::Hard, Reason::Revoked),
+        ] {
+            let mut question = pki.ask(name, &[]);
+            question.crls = Crls::new(lists);
+            question.revocation = revocation;
+            question.at += Duration::seconds(2);
+            let (verdict, reason) = question.says();
+            assert_eq!(reason, Some(expected), "{name} {revocation:?}");
+            assert_ne!(verdict, ChainVerdict::Trusted);
+            assert_eq!(
+                verdict == ChainVerdict::Revoked,
+                expected == Reason::Revoked
+            );
+        }
+    }
+    // A list that does not name it changes nothing.
+    let mut question = pki.ask("seal", &[]);
+    question.crls = Crls::new(vec![list]);
+    question.at += Duration::seconds(2);
+    assert_eq!(question.says().1, Some(Reason::UsageSign));
+    // Nor does one of somebody else in the issuer's name.
+    pki.issue_as("other", "/CN=root", "", CA, "-days 9");
+    let forged = pki.crl("other", &["seal"], "", "");
+    question.crls = Crls::new(vec![forged]);
+    assert_eq!(question.says().1, Some(Reason::UsageSign));
+}

@@ -137,6 +137,15 @@ fn trouble_with_trust_is_named() {
     site.write("listseal.toml", CLEAN);
     site.write("ca.pem", "");
     site.says(&["error ca.pem", "is empty"]);
+    // Nobody is asked for a passphrase here; the way is through the command that takes one.
+    let site = Site::new();
+    site.openssl("pkcs12 -export -inkey ca.key -in ca.pem -passout pass:secret -out ca.p12");
+    site.write("listseal.toml", CLEAN.replace("ca.pem", "ca.p12"));
+    site.says(&[
+        "error ca.p12",
+        "is a PKCS#12 file that cannot be opened",
+        "listseal trust add FILE --passwd-file FILE",
+    ]);
     let site = Site::new();
     let later = site.said_in(Duration::days(31));
     let named = "warning ca.pem: the authority CN=CA expired on";

@@ -25,10 +25,12 @@
 //!
 //! ITU-T X.690 section 8, RFC 5652 sections 3, 5.1, 5.3, 6.1, 6.2, RFC 5083 section 2.1.
 
+mod input;
 mod schema;
 
 use std::borrow::Cow;
 
+use self::input::{Head, Input};
 use self::schema::{Body, CONSTRUCTED_OCTETS, Rule};
 use super::reader::{Asn1Error, tag};
 use super::writer;
@@ -95,10 +97,6 @@ pub fn value_to_der(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Asn1Error> {
 /// Deepest nesting of elements (contract E12).
 pub const MAX_DEPTH: usize = 32;
 
-const CONSTRUCTED: u8 = 0x20;
-/// The number of the tag stands in further octets.
-const LONG: u8 = 0x1f;
-
 /// Takes what the walk finds; the first walk measures, the second writes.
 trait Sink {
     /// An element with this tag begins whose content follows; returns a ticket for `close`.
@@ -158,98 +156,6 @@ impl Sink for Write {
     fn differs(&mut self) {}
 }
 
-struct Input<'a> {
-    rest: &'a [u8],
-}
-
-/// Tag and length as read; `length` is none for the indefinite form.
-struct Head {
-    tag: u8,
-    length: Option<usize>,
-    minimal: bool,
-}
-
-impl Head {
-    /// True where the tag has a number over 30.
-    fn is_long(&self) -> bool {
-        self.tag & LONG == LONG
-    }
-}
-
-impl<'a> Input<'a> {
-    fn byte(&mut self) -> Result<u8, Asn1Error> {
-        let (first, rest) = self.rest.split_first().ok_or(Asn1Error::Eof)?;
-        self.rest = rest;
-        Ok(*first)
-    }
-
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Asn1Error> {
-        let (taken, rest) = self.rest.split_at_checked(length).ok_or(Asn1Error::Eof)?;
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    fn head(&mut self) -> Result<Head, Asn1Error> {
-        match self.any_head()? {
-            head if head.is_long() => Err(Asn1Error::Tag),
-            Head { tag: 0, .. } => Err(Asn1Error::Unexpected),
-            head => Ok(head),
-        }
-    }
-
-    /// Reads the head of an element that is passed over, whatever its tag.
-    fn any_head(&mut self) -> Result<Head, Asn1Error> {
-        let tag = self.byte()?;
-        if tag & LONG == LONG {
-            // Digits of a tag number, the last without the high bit; five are more than is in use.
-            let digits = self.rest.iter().take(4).take_while(|b| **b >= 0x80).count();
-            if self.take(digits.saturating_add(1))?.last() >= Some(&0x80) {
-                return Err(Asn1Error::Tag);
-            }
-        }
-        let first = self.byte()?;
-        if first < 0x80 {
-            return Ok(Head {
-                tag,
-                length: Some(usize::from(first)),
-                minimal: true,
-            });
-        }
-        if first == 0x80 {
-            return Ok(Head {
-                tag,
-                length: None,
-                minimal: false,
-            });
-        }
-        let digits = self.take(usize::from(first & 0x7f))?;
-        let zeros = digits.iter().take_while(|b| **b == 0).count();
-        let significant = digits.get(zeros..).unwrap_or_default();
-        if significant.len() > 4 {
-            return Err(Asn1Error::Length);
-        }
-        let length = significant
-            .iter()
-            .fold(0_usize, |sum, b| (sum << 8) | usize::from(*b));
-        Ok(Head {
-            tag,
-            length: Some(length),
-            minimal: zeros == 0 && length >= 0x80,
-        })
-    }
-
-    /// Consumes an end-of-contents mark if it is next.
-    fn end_of_contents(&mut self) -> bool {
-        match self.rest {
-            [0, 0, rest @ ..] => {
-                self.rest = rest;
-                true
-            }
-            _ => false,
-        }
-    }
-}
-
 /// Walks one element and returns the length of its DER.
 fn element<S: Sink>(
     input: &mut Input<'_>,
@@ -264,7 +170,7 @@ fn element<S: Sink>(
     if !head.minimal {
         sink.differs();
     }
-    if head.tag & CONSTRUCTED == 0 {
+    if !head.is_constructed() {
         let content = input.take(head.length.ok_or(Asn1Error::Length)?)?;
         let header = writer::header(head.tag, content.len());
         sink.bytes(&header);
@@ -367,7 +273,7 @@ fn verbatim<S: Sink>(
     keep: fn(&Head) -> bool,
 ) -> Result<Option<usize>, Asn1Error> {
     let before = input.rest;
-    let head = skip(input, depth.saturating_add(1))?;
+    let head = input.skip(depth.saturating_add(1))?;
     if !keep(&head) {
         return Ok(None);
     }
@@ -379,27 +285,6 @@ fn verbatim<S: Sink>(
 /// True for an element that reads as DER from outside.
 fn is_plain(head: &Head) -> bool {
     head.minimal && !head.is_long() && head.tag != 0
-}
-
-/// Passes over one element of any tag and length, to where the next one begins.
-fn skip(input: &mut Input<'_>, depth: usize) -> Result<Head, Asn1Error> {
-    if depth >= MAX_DEPTH {
-        return Err(Asn1Error::Depth);
-    }
-    let head = input.any_head()?;
-    match head.length {
-        Some(length) => {
-            input.take(length)?;
-        }
-        None if head.tag & CONSTRUCTED == 0 => return Err(Asn1Error::Length),
-        // Only a walk finds its end.
-        None => {
-            while !input.end_of_contents() {
-                skip(input, depth.saturating_add(1))?;
-            }
-        }
-    }
-    Ok(head)
 }
 
 /// Returns which content the OBJECT IDENTIFIER at the start of `bytes` announces.

@@ -254,7 +254,8 @@ fn is_meant(attributes: &Attributes<'_>, certificate: &Certificate) -> bool {
 fn is_misplaced(unsigned: &Tlv<'_>) -> bool {
     let signed_only = [oid::CONTENT_TYPE, oid::MESSAGE_DIGEST, oid::SIGNING_TIME];
     let der = attributes::der(unsigned);
-    Attributes::parse(unsigned, &der).is_ok_and(|found| signed_only.iter().any(|kind| found.holds(kind)))
+    Attributes::parse(unsigned, &der)
+        .is_ok_and(|found| signed_only.iter().any(|kind| found.holds(kind)))
 }
 
 /// What a signature value is computed over, and how.

@@ -139,8 +139,8 @@ fn attributes_in_ber_are_hashed_as_received_too() {
     for attributes in &all[..6] {
         let mut set = attributes.clone();
         set[0] = 0x31;
-        lab().write("attributes.der", &set);
-        let value = lab().openssl("dgst -sha256 -sign alice.key attributes.der");
+        lab().write("encoding.der", &set);
+        let value = lab().openssl("dgst -sha256 -sign alice.key encoding.der");
         signer.signature = writer::octet_string(&value);
         assert_eq!(
             judged(&der, signer.with(attributes)),
@@ -196,8 +196,8 @@ fn s25_attributes_that_were_signed_in_ber_cannot_pass_for_content() {
     for attributes in &encodings(&signer)[..6] {
         let mut set = attributes.clone();
         set[0] = 0x31;
-        lab().write("content.der", &set);
-        let value = lab().openssl("dgst -sha256 -sign alice.key content.der");
+        lab().write("stripped.der", &set);
+        let value = lab().openssl("dgst -sha256 -sign alice.key stripped.der");
         signer.signature = writer::octet_string(&value);
         forged.content = super::forged::encapsulated(&set);
         forged.signers = signer.with(&[]);

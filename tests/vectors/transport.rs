@@ -6,6 +6,7 @@ use listseal::asn1::oid::{self, Oid};
 use listseal::asn1::reader::tag;
 use listseal::asn1::writer;
 use listseal::cms::recipient::Recipient;
+use listseal::model::list::Legacy;
 use listseal::pki::key::KeyPair;
 use rsa::pkcs8::DecodePrivateKey as _;
 use rsa::traits::PublicKeyParts as _;
@@ -27,7 +28,7 @@ fn unwrap(pair: &KeyPair, algorithm: &[u8], key: &[u8]) -> Result<Option<Bytes>,
     };
     assert!(recipient.is_for(pair));
     recipient
-        .unwrap(pair, &[], &mut UnwrapErr(SysRng))
+        .unwrap(pair, &[], Legacy::NONE, &mut UnwrapErr(SysRng))
         .map(|key| key.map(|key| key.to_vec()))
         .map_err(|reason| reason.code())
 }

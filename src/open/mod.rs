@@ -54,6 +54,7 @@
 
 mod content;
 mod layer;
+mod object;
 mod opened;
 mod peel;
 mod report;

@@ -8,30 +8,26 @@
 //! * Every buffer that decrypted content passes through is wiped, that of a transfer encoding or of
 //!   an inner object's DER too (contract S44).
 
-use std::borrow::Cow;
-
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::content::Content;
 use super::layer::{EncryptedLayer, Form, Layer, SignedLayer};
+use super::object::with_object;
 use super::opened;
 use super::signer::{Signer, signers};
 use super::wrapping::{Label, Wrapping, is_signature_part};
 use super::{Context, MAX_LAYERS};
 use crate::asn1::Tlv;
-use crate::asn1::ber::first_to_der;
-use crate::asn1::reader::tag;
 use crate::cms::CmsError;
 use crate::cms::compressed::inflate;
-use crate::cms::content_info::{ContentInfo, ContentKind};
+use crate::cms::content_info::ContentKind;
 use crate::cms::enveloped::{Enveloped, PrivateOperations};
 use crate::cms::signed::Signed;
 use crate::mime::canon::Wiped;
-use crate::mime::{Entity, MimeError, encoding, sender};
+use crate::mime::{Entity, MimeError, sender};
 use crate::model::{Address, Reason};
 use crate::pki::certificate::Certificate;
-use crate::pki::pem;
 
 /// Everything that peeling has found.
 pub(super) struct Peeled {
@@ -333,52 +329,6 @@ impl Peeling<'_> {
 /// True when a signer changed the content or signed other bytes.
 fn any_fails(signers: &[Signer]) -> bool {
     signers.iter().any(|signer| signer.evidence.result.is_err())
-}
-
-/// Hands the CMS object in the body of `entity` to `read`.
-fn with_object<T>(
-    entity: &Entity<'_>,
-    read: impl FnOnce(ContentInfo<'_>) -> Result<T, Reason>,
-) -> Result<T, Reason> {
-    let body = object_bytes(entity)?;
-    let (der, rest) = first_to_der(&body).map_err(|error| CmsError::from(error).reason())?;
-    let der = Wiped::new(der);
-    // A binary body ends in the line end that separates it from what follows, and some writers of
-    // BER or of whole blocks add zeros.
-    if !rest.iter().all(|b| *b == 0 || b.is_ascii_whitespace()) {
-        return Err(Reason::Malformed);
-    }
-    read(ContentInfo::parse(&der).map_err(CmsError::reason)?)
-}
-
-/// Returns the body without its transfer encoding, be it the one in the header, base64 that no
-/// header tells of, or the PEM that command line tools write (RFC 7468 sections 8 and 9).
-fn object_bytes<'a>(entity: &Entity<'a>) -> Result<Wiped<'a>, Reason> {
-    let decoded = entity.decoded_body().map(Wiped::new);
-    let own = |body| Wiped::new(Cow::Owned(body));
-    let pem = armored(entity.body()).or_else(|| armored(decoded.as_deref().ok()?));
-    if let Some(object) = pem {
-        return Ok(own(object));
-    }
-    let base64 = |body| encoding::base64(body).map(own);
-    match decoded {
-        Ok(body) if body.first() == Some(&tag::SEQUENCE) => Ok(body),
-        decoded => match base64(entity.body()) {
-            Ok(body) if body.first() == Some(&tag::SEQUENCE) => Ok(body),
-            _ => decoded.map_err(|_| Reason::Malformed),
-        },
-    }
-}
-
-/// Returns what the one PEM block holds that `text` is.
-fn armored(text: &[u8]) -> Option<Vec<u8>> {
-    if !text.trim_ascii_start().starts_with(b"-----BEGIN ") {
-        return None;
-    }
-    match pem::blocks(text).ok()?.as_slice() {
-        [only] if only.body.first() == Some(&tag::SEQUENCE) => Some(only.body.to_vec()),
-        _ => None,
-    }
 }
 
 /// Returns the layer that an object of this name counts as: signed where it says so, else

@@ -17,7 +17,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ::time::OffsetDateTime;
 use sha2::{Digest as _, Sha256};
@@ -25,7 +25,7 @@ use sha2::{Digest as _, Sha256};
 use crate::asn1::oid::Oid;
 use crate::asn1::reader::tag;
 use crate::asn1::{Asn1Error, Reader, Tlv};
-use crate::model::hex;
+use crate::model::{Address, hex};
 use crate::pki::extension::{Extension, KeyUsage, read_extensions};
 use crate::pki::name::{self, Canonical};
 use crate::pki::public_key::{KeyProblem, PublicKey};
@@ -33,9 +33,9 @@ use crate::pki::time as asn1_time;
 
 /// An X.509 certificate. Clones share their bytes.
 #[derive(Clone)]
-pub struct Certificate(Arc<Inner>);
+pub struct Certificate(pub(super) Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     der: Vec<u8>,
     sha256: [u8; 32],
     version: u64,
@@ -52,6 +52,7 @@ struct Inner {
     not_after: OffsetDateTime,
     issuer_name: Canonical,
     subject_name: Canonical,
+    pub(super) addresses: OnceLock<Vec<Address>>,
 }
 
 /// What the key of a certificate may be used for in mail.
@@ -148,6 +149,7 @@ impl Certificate {
             not_after,
             issuer_name: Canonical::new(issuer.raw),
             subject_name: Canonical::new(subject.raw),
+            addresses: OnceLock::new(),
             der: der.to_vec(),
         })))
     }
@@ -360,7 +362,6 @@ mod tests {
     use ::time::macros::datetime;
 
     use super::*;
-    use crate::model::Address;
     use crate::pki::pem;
     use crate::pki::testing::Scratch;
 

@@ -8,6 +8,8 @@
 //!
 //! RFC 5280 section 4.2.
 
+use std::collections::HashSet;
+
 use crate::asn1::oid;
 use crate::asn1::reader::tag;
 use crate::asn1::{Asn1Error, Reader, Tlv};
@@ -248,15 +250,21 @@ impl Certificate {
     /// A subjectAltName with any mail name, readable or not, shuts out the emailAddress of the
     /// subject: otherwise a name that was broken on purpose would bring a second identity in.
     #[must_use]
-    pub fn addresses(&self) -> Vec<Address> {
+    pub fn addresses(&self) -> &[Address] {
+        // A certificate may name thousands and is asked once for each signer and each rule.
+        self.0.addresses.get_or_init(|| self.read_addresses())
+    }
+
+    fn read_addresses(&self) -> Vec<Address> {
         let mut out: Vec<Address> = Vec::new();
         let Ok(names) = self.alternative_names() else {
             return out;
         };
         let mut has_mail_name = false;
+        let mut known = HashSet::new();
         let mut add = |text: &str| {
             if let Ok(address) = Address::parse(text)
-                && !out.contains(&address)
+                && known.insert(address.clone())
             {
                 out.push(address);
             }

@@ -125,6 +125,15 @@ fn login_and_certificates_of_the_next_hop_are_looked_at() {
     site.says(&["error", "relay.pem", "has no certificate"]);
     site.write("relay.pem", std::fs::read(site.path("ca.pem")).unwrap());
     assert_eq!(site.said(), Vec::<String>::new());
+    let out = site.path("out").display().to_string();
+    let dir = |more: &str| {
+        let delivery = format!("[delivery]\ntransport = \"dir://{out}\"\n{more}\n");
+        site.write("listseal.toml", format!("{CLEAN}{delivery}"));
+    };
+    dir("cafile = \"relay.pem\"");
+    site.says(&["warning listseal.toml", "cafile", "no TLS"]);
+    dir("user = \"listseal\"\npasswd_file = \"passwd\"");
+    site.says(&["warning listseal.toml", "user", "logs in nowhere"]);
 }
 
 #[test]

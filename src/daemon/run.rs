@@ -272,7 +272,9 @@ impl Run {
     async fn wind_up(mut self) -> Result<Summary, DaemonError> {
         systemd(&[NotifyState::Stopping]);
         self.halt.send_replace(true); // R7, R16
-        self.hands.courier.stop();
+        if self.fatal.is_some() || *self.stop.borrow() {
+            self.hands.courier.stop();
+        }
         let all = async {
             while let Some(report) = self.tasks.join_next().await {
                 self.ended(report);

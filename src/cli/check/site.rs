@@ -144,9 +144,28 @@ impl Examination {
                 .map(|e| Problem::error(&file, e.to_string(), "correct [delivery]")),
             Transport::LmtpUnix(_) | Transport::Lmtp(_) => None,
         };
-        let login = settings.delivery.login.as_ref();
+        let delivery = &settings.delivery;
+        let is_smtp = matches!(transport, Transport::Smtp(_) | Transport::Smtps(_));
+        let is_lmtp = matches!(transport, Transport::Lmtp(_) | Transport::LmtpUnix(_));
+        let useless = [
+            (
+                "user: this transport logs in nowhere",
+                delivery.login.is_some() && !is_smtp && !is_lmtp,
+            ),
+            (
+                "cafile: this transport speaks no TLS",
+                delivery.cafile.is_some() && !is_smtp,
+            ),
+        ]
+        .map(|(what, is_so)| {
+            let text = format!("delivery.{what}");
+            is_so.then(|| Problem::warning(&file, text, "delete the line"))
+        });
+        let login = delivery.login.as_ref();
         let unusable = login.and_then(|login| login.secret(self.user).err());
-        self.found.extend(problem.into_iter().chain(unusable));
+        let found = problem.into_iter().chain(unusable);
+        self.found
+            .extend(found.chain(useless.into_iter().flatten()));
     }
 
     fn domain(&mut self, domain: &str) {

@@ -11,7 +11,7 @@
 //!   crash (contract 2.1, decision 18).
 //! * A kept connection that turns out to be dead costs nothing: before any byte of the mail was sent
 //!   the parcel is tried once more on a new one.
-//! * Once closed, nothing is begun any more; what is under way comes to its end (contract R16).
+//! * Once stopped, nothing is begun any more; what is under way comes to its end (contract R16).
 
 mod connection;
 mod dial;
@@ -71,7 +71,7 @@ impl Pool {
         })
     }
 
-    /// Carries one mail to `to` in one transaction; `None` once closed.
+    /// Carries one mail to `to` in one transaction; `None` once stopped.
     pub(super) async fn deliver(
         &self,
         from: Option<&Address>,
@@ -207,7 +207,6 @@ impl Pool {
     }
 
     pub(super) async fn close(&self) {
-        self.stop();
         let all: Vec<Idle> = std::mem::take(&mut *self.lock());
         for one in all {
             part(one.connection).await;

@@ -29,11 +29,12 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{Gid, Mode, OFlags, Stat, Uid, fchmod, fchown, fstat, mkdirat, openat};
+use rustix::fs::{Gid, Mode, OFlags, Stat, Uid, fchmod, fchown, fstat, openat};
 use rustix::io::Errno;
 use time::OffsetDateTime;
 
 use crate::config::permission::exposed;
+use crate::disk;
 use crate::model::{Address, Envelope, SpoolId, micros};
 use crate::spool::durable::{self, Draft};
 use crate::spool::layout::Shelf;
@@ -116,7 +117,8 @@ pub fn accept(
     let spool = lists.settings().paths.spool.as_path();
     let limit = lists.settings().intake.max_size;
     let inbox = Inbox::open(spool)?;
-    check_room(fd(&inbox.new), spool, limit)?; // I0, R17
+    check_room(fd(&inbox.new), spool, limit)?; // R17
+    disk::point("I0");
 
     let mut piece = vec![0; PIECE];
     let filled = fill(input, &mut piece)?;
@@ -137,10 +139,12 @@ pub fn accept(
     let micros = micros(OffsetDateTime::now_utc());
     let draft_name = format!("{micros:016x}{random:016x}");
     let place = spool.join(Shelf::New.name());
-    let draft = inbox.draft(&draft_name, &place)?; // I1
+    let draft = inbox.draft(&draft_name, &place)?;
+    disk::point("I1");
     let failed = |error| SpoolError::std_io("write the message", &place, error);
-    let mut writer = Writer::begin(&draft.file, &envelope).map_err(failed)?;
-    writer.add(start).map_err(failed)?; // I2
+    let mut writer = Writer::begin(disk::Out(&draft.file), &envelope).map_err(failed)?;
+    writer.add(start).map_err(failed)?;
+    disk::point("I2");
     loop {
         if writer.length() > limit {
             return Err(too_large(input, &mut piece, limit));
@@ -153,11 +157,14 @@ pub fn accept(
             .add(piece.get(..filled).unwrap_or_default())
             .map_err(failed)?;
     }
-    let (_, digest) = writer.end().map_err(failed)?; // I3
+    let (_, digest) = writer.end().map_err(failed)?;
+    disk::point("I3");
     let id = SpoolId::new(micros, random, digest);
-    draft.publish(fd(&inbox.new), &format!("{id}.msg"), &place)?; // I4, I5
-    durable::sync(&inbox.new, &place)?; // I6
-    Ok(id) // I7
+    draft.publish(fd(&inbox.new), &format!("{id}.msg"), &place)?;
+    durable::sync(&inbox.new, &place)?;
+    disk::point("I6");
+    disk::point("I7");
+    Ok(id)
 }
 
 /// `new/` and `tmp/`, as far as one who only hands in may see them.
@@ -170,11 +177,7 @@ struct Inbox {
 impl Inbox {
     fn open(spool: &Path) -> Result<Self, SpoolError> {
         if !spool.exists() {
-            let mut maker = std::fs::DirBuilder::new();
-            std::os::unix::fs::DirBuilderExt::mode(&mut maker, 0o700);
-            maker
-                .recursive(true)
-                .create(spool)
+            disk::make_directories(spool, 0o700)
                 .map_err(|error| SpoolError::std_io("create", spool, error))?;
         }
         // A group that may only hand in can pass through the spool but not read its names: README.md.
@@ -221,7 +224,7 @@ fn open_shelf(root: &OwnedFd, spool: &Path, shelf: Shelf) -> Result<OwnedFd, Spo
         Err(Errno::NOENT) => {}
         other => return other.map_err(|errno| SpoolError::io("open", &place, errno)),
     }
-    match mkdirat(root, shelf.name(), Mode::from_raw_mode(0o700)) {
+    match disk::make_dir_at(root, shelf.name(), 0o700) {
         Ok(()) => {
             let readable = openat(
                 root,

@@ -63,9 +63,13 @@ const STAGES: &[Room] = &[
 ];
 const SHELL: &[Room] = &[
     room("config", &["model"]),
-    room("spool", &["config", "model"]),
-    room("store", &["config", "authorize", "notice", "pki", "model"]),
-    room("intake", &["spool", "store", "config", "model"]),
+    room("disk", &[]),
+    room("spool", &["config", "disk", "model"]),
+    room(
+        "store",
+        &["config", "authorize", "disk", "notice", "pki", "model"],
+    ),
+    room("intake", &["spool", "store", "config", "disk", "model"]),
     room("deliver", &["seal", "notice", "config", "model"]),
     room("daemon", &[ALL_BUT_CLI]),
     room("cli", &[ALL_BUT_CLI]),

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::Settings;
+use crate::disk;
 use crate::intake::{IntakeError, accept};
 use crate::store::lists::Lists;
 
@@ -62,7 +63,9 @@ fn queue(args: &Args, config: &Path) -> Result<(), IntakeError> {
     let sender = args.sender.clone().or_else(|| std::env::var_os("SENDER"));
     let sender = sender.as_ref().map(|sender| sender.to_string_lossy());
     let mut input = std::io::stdin().lock();
-    accept(&lists, &args.address, sender.as_deref(), &mut input).map(|_| ())
+    accept(&lists, &args.address, sender.as_deref(), &mut input)?;
+    disk::point("I8");
+    Ok(())
 }
 
 #[cfg(test)]

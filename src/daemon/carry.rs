@@ -25,6 +25,7 @@ use super::tell::{Trouble, tell};
 use super::{Event, Hands};
 use crate::deliver::Outcome;
 use crate::deliver::retry::{Next, wait};
+use crate::disk;
 use crate::model::plan::{Plan, What};
 use crate::model::{Deferral, Reason, SpoolId};
 use crate::relay::Content;
@@ -107,6 +108,7 @@ impl Delivery {
             while !stopped && under_way.len() < most {
                 let Some(index) = waiting.next() else { break };
                 let deferral = before.get(index).and_then(deferral);
+                disk::point(self.row(index, "D6", "D10"));
                 under_way.spawn(send(self.hands.clone(), copies.clone(), index, deferral));
             }
             let answered = tokio::select! {
@@ -132,10 +134,24 @@ impl Delivery {
         Ok(())
     }
 
+    /// The crash point of an item: a copy has another one than a notice.
+    fn row(&self, index: usize, copy: &'static str, notice: &'static str) -> &'static str {
+        let item = self.plan.items.get(index);
+        if item.is_some_and(|item| item.what.is_copy()) {
+            copy
+        } else {
+            notice
+        }
+    }
+
     async fn record(&self, answers: Vec<Answer>) -> Result<(), Pause> {
         let changes: Vec<_> = answers.iter().map(|one| (one.index, one.slot)).collect();
         let slots = self.slots.clone();
-        blocking(move || slots.record_all(&changes)).await?; // D9
+        for answer in &answers {
+            disk::point(self.row(answer.index, "D8", "D11"));
+        }
+        blocking(move || slots.record_all(&changes)).await?;
+        disk::point("D9");
         for answer in answers {
             self.tell(answer);
         }

@@ -29,6 +29,7 @@ use super::world::{Obstacle, Unsealable, World};
 use crate::authorize::{Earlier, Replay, Rules, authorize};
 use crate::config::Problem;
 use crate::config::permission::quoted;
+use crate::disk;
 use crate::mime::{Entity, sender};
 use crate::model::plan::{Disposition, Plan};
 use crate::model::route::Role;
@@ -77,6 +78,7 @@ pub(super) fn judge(
         trouble: RefCell::default(),
     };
     let (ruling, admission) = hands.rule()?;
+    disk::point("D3");
     let mut decision = match ruling {
         Ruling::Decided(decision) => *decision,
         Ruling::Wait(_) => return Err(world.keyless().into()),
@@ -89,6 +91,7 @@ pub(super) fn judge(
         let proven = decision.plan.authenticated;
         let number = lock(&store).admit(id, proven, &keys, now);
         decision.plan.sequence = Some(number.map_err(|problem| hands.trouble(problem))?);
+        disk::point("D4");
     }
     let limited = site.limit(&mut decision.plan, &id.to_string(), now);
     limited.map_err(|problem| hands.trouble(problem))?;

@@ -12,6 +12,7 @@ use super::carry::{Delivery, blocking, died};
 use super::end::{End, Pause, Report};
 use super::judge::{Planned, judge};
 use super::parked::Standing;
+use crate::disk;
 use crate::model::SpoolId;
 use crate::relay::Content;
 use crate::spool::{Received, SpoolError, Stage, Why};
@@ -30,6 +31,7 @@ async fn attempt(
     id: SpoolId,
     stop: watch::Receiver<bool>,
 ) -> Result<End, Pause> {
+    disk::point("D1");
     let (asked, stage) = (hands.clone(), id);
     let stage = blocking(move || asked.spool.stage(stage)).await?;
     let (plan, slots, content) = match stage {

@@ -15,6 +15,7 @@ use super::layout::{Layout, Shelf};
 use super::queue::Spool;
 use super::slots::{Slot, Slots, Tally};
 use super::why::{Why, again_name, json, message_name, plan_name, slots_name, why_name, write_why};
+use crate::disk;
 use crate::model::plan::{Disposition, Plan, What};
 use crate::model::{SpoolId, micros};
 
@@ -47,7 +48,8 @@ impl Spool {
         // The slots before the plan: a plan that can be seen has its slots.
         self.layout
             .store_unsynced(Shelf::Work, &plan_name(id), &bytes)?;
-        self.layout.sync(Shelf::Work)?; // D5
+        self.layout.sync(Shelf::Work)?;
+        disk::point("D5");
         // Used up before the move: in hold/ people may release it at once, and that is a new one.
         let again = again_name(id);
         if self.layout.exists(Shelf::Work, &again)? {
@@ -73,7 +75,8 @@ impl Spool {
             return Err(SpoolError::Unfinished(id));
         }
         let figures = copies(&plan, &states);
-        slots.set_done(&figures)?; // D12
+        slots.set_done(&figures)?;
+        disk::point("D12");
         self.clear(id, plan.disposition, &figures)?;
         Ok(figures)
     }
@@ -86,6 +89,7 @@ impl Spool {
     /// What the disk says.
     pub fn quarantine(&self, id: SpoolId, why: &Why) -> Result<(), SpoolError> {
         write_why(&self.layout, Shelf::Bad, id, why)?;
+        disk::point("Q1");
         let name = message_name(id);
         for shelf in [Shelf::New, Shelf::Hold] {
             self.layout.shift(&name, shelf, Shelf::Bad)?;
@@ -153,7 +157,8 @@ impl Spool {
             ledger.condense_if_long(&self.layout, micros(OffsetDateTime::now_utc()))?;
             drop(ledger);
             self.layout.remove(Shelf::New, &message_name(id))?;
-            self.layout.sync(Shelf::New)?; // D13, R9
+            disk::point("D13");
+            self.layout.sync(Shelf::New)?; // R9
             for shelf in [Shelf::Hold, Shelf::Bad] {
                 self.layout.remove(shelf, &why_name(id))?;
             }

@@ -11,27 +11,28 @@
 //! `spool/README.md`, "Steps, and a crash at each".
 
 use std::fs::File;
-use std::io::Write as _;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, fdatasync, fsync, linkat, openat};
-use rustix::fs::{renameat, renameat_with, unlinkat};
+use rustix::fs::{Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::error::SpoolError;
+use crate::disk;
 
 /// Syncs content and metadata of a file, or the entries of a directory.
+#[track_caller]
 pub(crate) fn sync(fd: impl AsFd, place: &Path) -> Result<(), SpoolError> {
-    fsync(fd).map_err(|errno| SpoolError::Fsync {
+    disk::sync(fd).map_err(|errno| SpoolError::Fsync {
         place: place.to_owned(),
         source: errno.into(),
     })
 }
 
 /// Syncs the content of a file whose size does not change.
+#[track_caller]
 pub(crate) fn sync_data(fd: impl AsFd, place: &Path) -> Result<(), SpoolError> {
-    fdatasync(fd).map_err(|errno| SpoolError::Fsync {
+    disk::sync_data(fd).map_err(|errno| SpoolError::Fsync {
         place: place.to_owned(),
         source: errno.into(),
     })
@@ -66,7 +67,7 @@ impl<'a> Draft<'a> {
             return Self::open_named(tmp, name, mode, place);
         }
         let flags = OFlags::RDWR | OFlags::CLOEXEC;
-        match openat(target, ".", flags | OFlags::TMPFILE, mode) {
+        match disk::open_at(target, ".", flags | OFlags::TMPFILE, mode) {
             Ok(fd) => {
                 return Ok(Self {
                     file: fd.into(),
@@ -94,7 +95,7 @@ impl<'a> Draft<'a> {
     ) -> Result<Self, SpoolError> {
         let flags = OFlags::RDWR | OFlags::CLOEXEC;
         let flags = flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        let fd = openat(tmp, name, flags, mode)
+        let fd = disk::open_at(tmp, name, flags, mode)
             .map_err(|errno| SpoolError::io("create a file", place, errno))?;
         Ok(Self {
             file: fd.into(),
@@ -109,24 +110,23 @@ impl<'a> Draft<'a> {
     /// # Errors
     ///
     /// The sync fails, the name is taken, or the directory cannot be written.
+    #[track_caller]
     pub(crate) fn publish(
         mut self,
         target: BorrowedFd<'_>,
         name: &str,
         place: &Path,
     ) -> Result<(), SpoolError> {
-        sync(&self.file, place)?; // I4
+        sync(&self.file, place)?;
+        disk::point("I4");
         let named = match &self.tmp_name {
-            // A nameless file is linked through /proc, which needs no privilege (open(2)).
-            None => {
-                let source = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-                linkat(CWD, source, target, name, AtFlags::SYMLINK_FOLLOW)
-            }
+            None => disk::link_nameless(&self.file, target, name),
             Some(tmp_name) => {
-                renameat_with(self.tmp, tmp_name, target, name, RenameFlags::NOREPLACE)
+                disk::rename_at(self.tmp, tmp_name, target, name, RenameFlags::NOREPLACE)
             }
-        }; // I5
+        };
         named.map_err(|errno| SpoolError::io("name the finished file", place, errno))?;
+        disk::point("I5");
         self.tmp_name = None;
         Ok(())
     }
@@ -136,6 +136,7 @@ impl<'a> Draft<'a> {
     /// # Errors
     ///
     /// As [`Draft::publish`]; a nameless draft cannot replace.
+    #[track_caller]
     pub(crate) fn replace(
         mut self,
         target: BorrowedFd<'_>,
@@ -144,7 +145,7 @@ impl<'a> Draft<'a> {
     ) -> Result<(), SpoolError> {
         sync(&self.file, place)?;
         if let Some(tmp_name) = &self.tmp_name {
-            renameat(self.tmp, tmp_name, target, name)
+            disk::rename_at(self.tmp, tmp_name, target, name, RenameFlags::empty())
                 .map_err(|errno| SpoolError::io("name the finished file", place, errno))?;
         }
         self.tmp_name = None;
@@ -157,8 +158,7 @@ impl<'a> Draft<'a> {
     ///
     /// The disk is full or failing.
     pub(crate) fn write(&mut self, bytes: &[u8], place: &Path) -> Result<(), SpoolError> {
-        self.file
-            .write_all(bytes)
+        disk::write_all(&self.file, bytes)
             .map_err(|error| SpoolError::std_io("write", place, error))
     }
 }
@@ -167,7 +167,7 @@ impl Drop for Draft<'_> {
     fn drop(&mut self) {
         if let Some(name) = &self.tmp_name {
             // R2: an unfinished file goes; if even that fails, the sweep of tmp/ takes it.
-            let _ = unlinkat(self.tmp, name, AtFlags::empty());
+            let _ = disk::unlink_at(self.tmp, name);
         }
     }
 }

@@ -12,8 +12,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, RenameFlags, Stat, fchmod, fstat, mkdirat, openat,
-    renameat_with, statat, unlinkat,
+    AtFlags, FileType, Mode, OFlags, RenameFlags, Stat, fchmod, fstat, openat, statat,
 };
 use rustix::io::Errno;
 use rustix::process::geteuid;
@@ -21,6 +20,7 @@ use rustix::process::geteuid;
 use super::durable::{self, Draft};
 use super::error::SpoolError;
 use super::guard::{check_ancestors, check_dir, check_local};
+use crate::disk;
 
 /// One directory of the spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Layout {
     /// [`SpoolError::Network`] unless `allow_network_fs`.
     pub fn create(path: &Path, allow_network_fs: bool) -> Result<Self, SpoolError> {
         if !path.exists() {
-            std::fs::create_dir_all(path)
+            disk::make_directories(path, 0o777)
                 .map_err(|error| SpoolError::std_io("create the directory", path, error))?;
             let root = open_dir(path)?;
             fchmod(&root, Mode::from_raw_mode(0o700))
@@ -92,7 +92,7 @@ impl Layout {
         // Another user's spool gets no directories of ours.
         check_dir(&root, path, None)?;
         for shelf in Shelf::ALL {
-            match mkdirat(&root, shelf.name(), Mode::from_raw_mode(0o700)) {
+            match disk::make_dir_at(&root, shelf.name(), 0o700) {
                 Ok(()) => durable::sync(&root, path)?,
                 Err(Errno::EXIST) => {}
                 Err(errno) => {
@@ -244,7 +244,7 @@ impl Layout {
 
     /// Removes a file; one that is gone already is fine. The directory is not synced.
     pub(super) fn remove(&self, shelf: Shelf, name: &str) -> Result<(), SpoolError> {
-        match unlinkat(self.dir(shelf), name, AtFlags::empty()) {
+        match disk::unlink_at(self.dir(shelf), name) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(SpoolError::io("remove", &self.place(shelf, name), errno)),
         }
@@ -255,9 +255,10 @@ impl Layout {
     /// # Errors
     ///
     /// A file of that name is there already: it is never overwritten.
+    #[track_caller]
     pub(super) fn shift(&self, name: &str, from: Shelf, to: Shelf) -> Result<bool, SpoolError> {
         let flags = RenameFlags::NOREPLACE;
-        match renameat_with(self.dir(from), name, self.dir(to), name, flags) {
+        match disk::rename_at(self.dir(from), name, self.dir(to), name, flags) {
             Ok(()) => {}
             Err(Errno::NOENT) => return Ok(false),
             Err(errno) => return Err(SpoolError::io("move", &self.place(from, name), errno)),
@@ -268,17 +269,20 @@ impl Layout {
     }
 
     /// Syncs the entries of a directory.
+    #[track_caller]
     pub(super) fn sync(&self, shelf: Shelf) -> Result<(), SpoolError> {
         durable::sync(self.dir(shelf), &self.path.join(shelf.name()))
     }
 
     /// Writes a small file, durable under its name when this returns; an older one is replaced.
+    #[track_caller]
     pub(super) fn store(&self, shelf: Shelf, name: &str, bytes: &[u8]) -> Result<(), SpoolError> {
         self.store_unsynced(shelf, name, bytes)?;
         self.sync(shelf)
     }
 
     /// As [`Layout::store`], leaving the directory to be synced by the caller.
+    #[track_caller]
     pub(super) fn store_unsynced(
         &self,
         shelf: Shelf,

@@ -19,16 +19,17 @@
 //! Hold anything of a message but its id, sizes of counts and a digest.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, openat, renameat};
+use rustix::fs::{FlockOperation, Mode, OFlags, RenameFlags, flock, fstat};
 
 use super::books::{Books, Event};
 use super::durable;
 use super::error::SpoolError;
 use super::layout::{Layout, random_u64};
+use crate::disk;
 
 /// The open ledger of a spool.
 #[derive(Debug)]
@@ -91,9 +92,9 @@ impl Ledger {
             for event in ledger.owed.iter().chain([event]) {
                 line.extend(line_of(event)?);
             }
-            if let Err(error) = ledger.file.write_all(&line) {
+            if let Err(error) = disk::write_all(&ledger.file, &line) {
                 // Half a line on a full disk: the next line must not be glued to it.
-                let _ = ledger.file.set_len(ledger.read);
+                let _ = disk::set_len(&ledger.file, ledger.read);
                 return Err(SpoolError::std_io("write", &ledger.place, error));
             }
             if let Err(error) = durable::sync_data(&ledger.file, &ledger.place) {
@@ -137,7 +138,7 @@ impl Ledger {
             let mut draft = durable::Draft::open_named(tmp, &name, mode, &place)?;
             draft.write(&bytes, &place)?;
             durable::sync(&draft.file, &place)?;
-            renameat(tmp, &name, layout.root(), NAME)
+            disk::rename_at(tmp, &name, layout.root(), NAME, RenameFlags::empty())
                 .map_err(|errno| SpoolError::io("replace", &place, errno))?;
             durable::sync(layout.root(), layout.path())
         })?;
@@ -199,8 +200,7 @@ impl Ledger {
         }
         self.read += complete as u64;
         if !torn.is_empty() {
-            self.file
-                .set_len(self.read)
+            disk::set_len(&self.file, self.read)
                 .map_err(|error| SpoolError::std_io("cut", &self.place, error))?;
         }
         Ok(())
@@ -223,7 +223,7 @@ impl Ledger {
 
 fn open_file(layout: &Layout, place: &std::path::Path) -> Result<File, SpoolError> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    openat(layout.root(), NAME, flags, Mode::from_raw_mode(0o600))
+    disk::open_at(layout.root(), NAME, flags, Mode::from_raw_mode(0o600))
         .map(File::from)
         .map_err(|errno| SpoolError::io("open", place, errno))
 }

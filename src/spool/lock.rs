@@ -3,11 +3,12 @@
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, openat};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 
 use super::error::SpoolError;
 use super::layout::Layout;
+use crate::disk;
 
 /// The exclusive right to work on a spool, until dropped or until the process ends, however it
 /// ends: the kernel lets go of it, so there is no stale lock to guess about.
@@ -28,7 +29,7 @@ impl Lock {
     pub(super) fn take(layout: &Layout) -> Result<Self, SpoolError> {
         let place = layout.path().join(NAME);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let fd = openat(layout.root(), NAME, flags, Mode::from_raw_mode(0o600))
+        let fd = disk::open_at(layout.root(), NAME, flags, Mode::from_raw_mode(0o600))
             .map_err(|errno| SpoolError::io("open", &place, errno))?;
         for _ in 0..TRIES {
             match flock(&fd, FlockOperation::NonBlockingLockExclusive) {

@@ -30,6 +30,7 @@ use super::slots::Slots;
 use super::watch::Watch;
 use super::why::{Again, Why, again_name, ids, message_name};
 use crate::config::Settings;
+use crate::disk;
 use crate::model::plan::Plan;
 use crate::model::{SpoolId, hex, micros};
 
@@ -118,7 +119,7 @@ impl Spool {
             probed => probed?,
         }
         // R10: what a killed predecessor wrote can be seen, but need not be on the disk.
-        rustix::fs::syncfs(layout.root()).map_err(|errno| SpoolError::Fsync {
+        disk::sync_all(layout.root()).map_err(|errno| SpoolError::Fsync {
             place: layout.path().to_owned(),
             source: errno.into(),
         })?;
@@ -265,7 +266,8 @@ impl Spool {
                 print,
                 alone,
             },
-        )?; // D2
+        )?;
+        disk::point("D2");
         Ok(Received::Ready(Box::new(Arrival {
             message,
             again,

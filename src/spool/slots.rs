@@ -25,6 +25,7 @@ use super::record::{
     Body, DEFERRED, DONE, DUE_AT, FAILED, HEADER, REASON_AT, RECORD, Record, SENT, WITHHELD, field,
     is_sealed, seal,
 };
+use crate::disk;
 use crate::model::{Deferral, Reason};
 
 /// How far one item got.
@@ -339,11 +340,11 @@ impl Slots {
         if self.broken.load(Ordering::Acquire) {
             return Err(self.lost());
         }
-        self.file
-            .write_all_at(record, offset)
+        disk::write_all_at(&self.file, record, offset)
             .map_err(|error| SpoolError::std_io("write", &self.place, error))
     }
 
+    #[track_caller]
     fn sync(&self) -> Result<(), SpoolError> {
         if self.broken.load(Ordering::Acquire) {
             return Err(self.lost());

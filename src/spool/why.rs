@@ -99,6 +99,7 @@ pub(super) fn read_why(
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
+#[track_caller]
 pub(super) fn write_why(
     layout: &Layout,
     shelf: Shelf,

@@ -31,6 +31,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::config::Problem;
 use crate::config::permission::{RelayUser, quoted};
+use crate::disk;
 use crate::model::{Address, escape};
 use crate::pki::{Certificate, Slot, pem};
 use crate::store::pem_file::{self, Stamp, make_directory, sync_directory, unwritten};
@@ -215,7 +216,7 @@ impl CertificateStore {
                 .directory
                 .join(format!("{name}{}", Slot::Encrypt.suffix()));
             if self.set_aside(address, &other)? {
-                std::fs::remove_file(&other).map_err(|e| unwritten(&other, &e))?;
+                disk::unlink(&other).map_err(|e| unwritten(&other, &e))?;
                 sync_directory(&self.directory)?;
             }
         }

@@ -15,15 +15,16 @@
 //!   a damaged record in the middle is counted and passed over, it takes no other with it.
 //! * One process has a journal open: a lock on the file `lock` beside it, never deleted (R5).
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 
 use crate::config::Problem;
 use crate::config::permission::quoted;
+use crate::disk;
 
 /// An open journal.
 #[derive(Debug)]
@@ -97,15 +98,15 @@ impl Journal {
         }
         let bytes: Vec<u8> = payloads.iter().flat_map(|one| self.record(one)).collect();
         let end = self.offset(first);
-        if let Err(e) = self.file.write_all_at(&bytes, end) {
+        if let Err(e) = disk::write_all_at(&self.file, &bytes, end) {
             // Whole records of what was refused would be read at the next start. Where even this
             // fails, the next append overwrites them.
-            let _ = self.file.set_len(end);
+            let _ = disk::set_len(&self.file, end);
             return Err(trouble(&self.path, "cannot be written", &e));
         }
-        if let Err(e) = self.file.sync_data() {
+        if let Err(e) = disk::sync_data(&self.file) {
             self.broken = true;
-            return Err(self.stopped(&e.to_string()));
+            return Err(self.stopped(&std::io::Error::from(e).to_string()));
         }
         self.count = first.saturating_add(payloads.len() as u64);
         Ok(first)
@@ -144,23 +145,23 @@ impl Journal {
         }
         let new = self.path.with_extension("new");
         let failed = |e: std::io::Error| trouble(&new, "cannot be written", &e);
-        match std::fs::remove_file(&new) {
+        match disk::unlink(&new) {
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(failed(e)),
             _ => {}
         }
         let file = open_file(&new)?;
         let mut bytes = self.header();
         bytes.extend(payloads.iter().flat_map(|one| self.record(one)));
-        if let Err(e) = file.write_all_at(&bytes, 0) {
+        if let Err(e) = disk::write_all_at(&file, &bytes, 0) {
             // Half a copy would keep the full disk full.
-            let _ = std::fs::remove_file(&new);
+            let _ = disk::unlink(&new);
             return Err(failed(e));
         }
-        if let Err(e) = file.sync_all() {
+        if let Err(e) = disk::sync(&file) {
             self.broken = true;
-            return Err(self.stopped(&e.to_string()));
+            return Err(self.stopped(&std::io::Error::from(e).to_string()));
         }
-        std::fs::rename(&new, &self.path).map_err(failed)?;
+        disk::rename(&new, &self.path).map_err(failed)?;
         self.file = file;
         self.count = payloads.len() as u64;
         sync_directory(&self.path).map_err(|problem| {
@@ -200,15 +201,12 @@ impl Journal {
         let end = self.offset(self.count);
         let cut = length.saturating_sub(end);
         if cut > 0 {
-            self.file
-                .set_len(end)
-                .and_then(|()| self.file.sync_all())
+            disk::set_len(&self.file, end)
+                .and_then(|()| Ok(disk::sync(&self.file)?))
                 .map_err(|e| trouble(&self.path, "cannot be written", &e))?;
         }
         // What a crashed predecessor wrote may be in memory alone (R10).
-        self.file
-            .sync_all()
-            .map_err(|e| trouble(&self.path, "cannot be synced", &e))?;
+        disk::sync(&self.file).map_err(|e| trouble(&self.path, "cannot be synced", &e.into()))?;
         Ok(Damage { records: bad, cut })
     }
 
@@ -232,9 +230,8 @@ impl Journal {
                 ),
             ));
         }
-        self.file
-            .write_all_at(&header, 0)
-            .and_then(|()| self.file.sync_all())
+        disk::write_all_at(&self.file, &header, 0)
+            .and_then(|()| Ok(disk::sync(&self.file)?))
             .map_err(|e| trouble(&self.path, "cannot be written", &e))?;
         sync_directory(&self.path)?;
         Ok(Damage::default())
@@ -279,24 +276,13 @@ impl Journal {
 }
 
 fn make_directory(path: &Path) -> Result<(), Problem> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|e| trouble(path, "cannot be created", &e))
+    disk::make_directories(path, 0o700).map_err(|e| trouble(path, "cannot be created", &e))
 }
 
 fn open_file(path: &Path) -> Result<File, Problem> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        // Neither a link nor a FIFO laid in the way is followed or waited for (E5).
-        .custom_flags(flags())
-        .open(path)
-        .map_err(|e| trouble(path, "cannot be opened", &e))?;
+    // Neither a link nor a FIFO laid in the way is followed or waited for (E5).
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = disk::open(path, flags, 0o600).map_err(|e| trouble(path, "cannot be opened", &e))?;
     if file.metadata().is_ok_and(|m| m.is_file()) {
         Ok(file)
     } else {
@@ -306,13 +292,6 @@ fn open_file(path: &Path) -> Result<File, Problem> {
             format!("move it away: mv {0} {0}.away", quoted(path)),
         ))
     }
-}
-
-fn flags() -> i32 {
-    (OFlags::NOFOLLOW | OFlags::NONBLOCK)
-        .bits()
-        .try_into()
-        .unwrap_or_default()
 }
 
 fn lock(directory: &Path) -> Result<File, Problem> {
@@ -335,11 +314,10 @@ fn lock(directory: &Path) -> Result<File, Problem> {
 /// Half a second in all: a second daemon gives up within one (R5).
 const LOCK_TRIES: u32 = 50;
 
+#[track_caller]
 pub(super) fn sync_directory(path: &Path) -> Result<(), Problem> {
     let directory = path.parent().unwrap_or(Path::new("."));
-    File::open(directory)
-        .and_then(|open| open.sync_all())
-        .map_err(|e| trouble(directory, "cannot be synced", &e))
+    disk::sync_directory(directory).map_err(|e| trouble(directory, "cannot be synced", &e))
 }
 
 pub(super) fn trouble(path: &Path, what: &str, e: &std::io::Error) -> Problem {

@@ -5,15 +5,16 @@
 //! The directory may be shared with other programs. A link, a FIFO or a device in the place of a
 //! file is not opened, and what others could have written is not believed (contract E5).
 
-use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use rustix::fs::OFlags;
 
 use crate::config::Problem;
 use crate::config::permission::{RelayUser, quoted};
+use crate::disk;
 
 /// Why a certificate file is of no use now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,7 +205,7 @@ pub(super) fn unopened(path: &Path, e: &std::io::Error) -> Problem {
 /// Creates a directory that others may read, durably. A link in its place is followed only where the
 /// operator named it himself.
 pub(super) fn make_directory(path: &Path, named: bool) -> Result<(), Problem> {
-    match DirBuilder::new().mode(0o755).create(path) {
+    match disk::make_dir_at(rustix::fs::CWD, path, 0o755).map_err(std::io::Error::from) {
         Ok(()) => sync_directory(path.parent().unwrap_or(path)),
         Err(e) if e.kind() == ErrorKind::AlreadyExists => {
             let metadata = if named {
@@ -227,10 +228,9 @@ pub(super) fn make_directory(path: &Path, named: bool) -> Result<(), Problem> {
 }
 
 /// Makes what was created, renamed or removed in a directory durable.
+#[track_caller]
 pub(super) fn sync_directory(path: &Path) -> Result<(), Problem> {
-    File::open(path)
-        .and_then(|directory| directory.sync_all())
-        .map_err(|e| unwritten(path, &e))
+    disk::sync_directory(path).map_err(|e| unwritten(path, &e))
 }
 
 pub(super) fn unwritten(path: &Path, e: &std::io::Error) -> Problem {

@@ -20,9 +20,6 @@
 //! * The secret is never made anew while there are entries: they would all be forgotten silently.
 
 use std::collections::HashMap;
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::hmac;
@@ -31,6 +28,7 @@ use zeroize::Zeroizing;
 
 use crate::config::Problem;
 use crate::config::permission::{RelayUser, read_private};
+use crate::disk;
 use crate::model::escape::file_name;
 use crate::model::trace::without_trace;
 use crate::model::{Address, SpoolId};
@@ -330,16 +328,11 @@ fn create_secret(path: &Path) -> Result<(), Problem> {
     getrandom::fill(&mut *secret)
         .map_err(|_| failed(std::io::Error::other("the system gives no random numbers")))?;
     let new = path.with_extension("new");
-    let _ = std::fs::remove_file(&new);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)
-        .map_err(failed)?;
-    file.write_all(&*secret)
-        .and_then(|()| file.sync_all())
-        .and_then(|()| std::fs::rename(&new, path))
+    let _ = disk::unlink(&new);
+    let file = disk::create_new(&new, 0o600).map_err(failed)?;
+    disk::write_all(&file, &*secret)
+        .and_then(|()| Ok(disk::sync(&file)?))
+        .and_then(|()| disk::rename(&new, path))
         .map_err(failed)?;
     sync_directory(path)
 }

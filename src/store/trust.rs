@@ -7,12 +7,13 @@
 //!   is there whole or not at all.
 //! * Only certificates are written, whatever stood beside them in the file that they came from.
 
-use std::fs::{OpenOptions, Permissions};
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::Permissions;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::config::Problem;
+use crate::disk;
 use crate::pki::{Certificate, pem};
 use crate::store::pem_file::{make_directory, sync_directory, unwritten};
 
@@ -32,21 +33,18 @@ pub fn add(directory: &Path, anchor: &Certificate) -> Result<bool, Problem> {
     })?;
     // Hidden: nobody reads it before it is whole.
     let temporary = directory.join(format!(".tmp-{unique:016x}"));
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o644)
-        .open(&temporary)
-        .and_then(|mut out| {
+    let written = disk::create_new(&temporary, 0o644)
+        .and_then(|out| {
             // The umask of root may be closed, and the daemon is another user.
             out.set_permissions(Permissions::from_mode(0o644))?;
             let text = pem::encode("CERTIFICATE", anchor.der());
-            write!(out, "subject={}\n{text}", anchor.subject())?;
-            out.sync_all()
+            let text = format!("subject={}\n{text}", anchor.subject());
+            disk::write_all(&out, text.as_bytes())?;
+            Ok(disk::sync(&out)?)
         })
-        .and_then(|()| std::fs::rename(&temporary, &path));
+        .and_then(|()| disk::rename(&temporary, &path));
     if let Err(e) = written {
-        let _ = std::fs::remove_file(&temporary);
+        let _ = disk::unlink(&temporary);
         return Err(unwritten(&path, &e));
     }
     sync_directory(directory)?;
@@ -60,7 +58,7 @@ pub fn add(directory: &Path, anchor: &Certificate) -> Result<bool, Problem> {
 /// The file that could not be removed.
 pub fn remove(directory: &Path, anchor: &Certificate) -> Result<bool, Problem> {
     let path = file(directory, anchor);
-    match std::fs::remove_file(&path) {
+    match disk::unlink(&path) {
         Ok(()) => sync_directory(directory).map(|()| true),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
         Err(e) => Err(unwritten(&path, &e)),

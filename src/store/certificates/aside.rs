@@ -14,15 +14,13 @@
 //!
 //! * Every file is written whole or not at all, under a name of its own first (contract S36).
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::{ASIDE, CertificateStore, Stored, certificates, only_certificate};
 use crate::config::Problem;
 use crate::config::permission::RelayUser;
+use crate::disk;
 use crate::model::{Address, escape, hex};
 use crate::pki::{Certificate, Digest, pem};
 use crate::store::pem_file::{self, Unusable, make_directory, sync_directory, unwritten};
@@ -131,20 +129,20 @@ impl CertificateStore {
             .directory
             .join(ASIDE)
             .join(format!("{TEMPORARY}{unique:016x}"));
-        let written = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o644)
-            .open(&temporary)
-            .and_then(|mut file| {
-                file.write_all(bytes)?;
-                file.sync_all()
+        let written = disk::create_new(&temporary, 0o644)
+            .and_then(|file| {
+                disk::write_all(&file, bytes)?;
+                Ok(disk::sync(&file)?)
             })
-            .and_then(|()| std::fs::rename(&temporary, path));
+            .and_then(|()| {
+                disk::point("C1");
+                disk::rename(&temporary, path)
+            });
         if let Err(e) = written {
-            let _ = std::fs::remove_file(&temporary);
+            let _ = disk::unlink(&temporary);
             return Err(failed(&e));
         }
+        disk::point("C2");
         sync_directory(path.parent().unwrap_or(&self.directory))
     }
 

@@ -109,6 +109,8 @@ pub struct Plan {
     pub calls: usize,
     /// True once the fault was met.
     pub met: bool,
+    /// True where it was a sync that met it.
+    pub at_sync: bool,
     /// What was done, in order.
     pub trace: Vec<Call>,
     /// Every place that synced something.
@@ -183,6 +185,7 @@ fn fault(name: &str) -> Option<Fault> {
 }
 
 /// Ends the process at the row that `FAIL` names, once.
+#[allow(clippy::panic, reason = "to panic is what it is asked for")]
 pub(super) fn point(row: &str) {
     let Some((asked, kill)) = &ASKED.point else {
         return;
@@ -202,13 +205,14 @@ pub(super) fn point(row: &str) {
 }
 
 /// What this call is to meet, if anything.
-fn meets() -> Option<Fault> {
+fn meets(is_sync: bool) -> Option<Fault> {
     let here = PLAN.with_borrow_mut(|plan| {
         let plan = plan.as_mut()?;
         let number = plan.calls;
         plan.calls += 1;
         let (at, fault) = plan.fault?;
         plan.met |= at == number;
+        plan.at_sync |= at == number && is_sync;
         (at == number).then_some(fault)
     });
     if here.is_some() {
@@ -218,12 +222,21 @@ fn meets() -> Option<Fault> {
     if ASKED.calls.fetch_add(1, Ordering::SeqCst) != at {
         return None;
     }
-    let _ = io::Write::write_all(&mut io::stderr(), b"FAULT met\n");
+    let what = if is_sync {
+        "FAULT met: sync\n"
+    } else {
+        "FAULT met\n"
+    };
+    let _ = io::Write::write_all(&mut io::stderr(), what.as_bytes());
     Some(fault)
 }
 
 pub(super) fn before() -> Result<(), Errno> {
-    match meets() {
+    fails(false)
+}
+
+fn fails(is_sync: bool) -> Result<(), Errno> {
+    match meets(is_sync) {
         Some(Fault::Errno(errno)) => Err(errno),
         _ => Ok(()),
     }
@@ -232,7 +245,7 @@ pub(super) fn before() -> Result<(), Errno> {
 /// True where the caller's sync is to be left out.
 #[track_caller]
 pub(super) fn is_skipped() -> Result<bool, Errno> {
-    before()?;
+    fails(true)?;
     let site = Location::caller();
     Ok(PLAN.with_borrow_mut(|plan| {
         let Some(plan) = plan else { return false };
@@ -284,7 +297,7 @@ impl Opening {
 
 /// Returns as much of `bytes` as is to be written.
 pub(super) fn writing(bytes: &[u8]) -> Result<&[u8], Errno> {
-    match meets() {
+    match meets(false) {
         Some(Fault::Errno(errno)) => Err(errno),
         Some(Fault::Short) => Ok(bytes.get(..bytes.len().div_ceil(2)).unwrap_or(bytes)),
         None => Ok(bytes),

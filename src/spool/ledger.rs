@@ -11,7 +11,8 @@
 //!
 //! * A line is appended under `flock` and synced before the step it stands for is taken.
 //! * Entering the same end twice counts once, so that finishing may be repeated after a crash.
-//! * A line that was torn at the end of the file is cut off; a damaged one elsewhere is counted and
+//! * A line that was torn at the end of the file, cut short or with zeros in it, is cut off; a
+//!   damaged one elsewhere is counted and
 //!   reported by `listseal audit`.
 //!
 //! # Does not
@@ -183,23 +184,34 @@ impl Ledger {
         self.file.seek(SeekFrom::Start(self.read)).map_err(failed)?;
         let mut bytes = Vec::new();
         self.file.read_to_end(&mut bytes).map_err(failed)?;
-        let complete = bytes
-            .iter()
-            .rposition(|b| *b == b'\n')
-            .map_or(0, |at| at + 1);
-        let (lines, torn) = bytes.split_at(complete);
-        for line in lines.split_inclusive(|b| *b == b'\n') {
-            match parse_line(line) {
-                Some(event) => self.books.apply(&event),
-                None => self.books.damaged += 1,
+        let (mut at, mut good, mut complete) = (0, 0, 0);
+        let mut damaged = 0;
+        for line in bytes.split_inclusive(|b| *b == b'\n') {
+            at += line.len();
+            if let Some(event) = parse_line(line) {
+                self.books.apply(&event);
+                self.books.damaged += std::mem::take(&mut damaged);
+                good = at;
+            } else if line.ends_with(b"\n") {
+                damaged += 1;
+            } else {
+                break;
             }
+            complete = at;
+        }
+        // A power cut may leave the length of what was not synced yet, with zeros where its bytes
+        // did not get to the disk; the end of the line may be among those that did.
+        if bytes.get(good..).is_some_and(|rest| rest.contains(&0)) {
+            complete = good;
+        } else {
+            self.books.damaged += damaged;
         }
         // The books may have been read anew.
         for event in &self.owed {
             self.books.apply(event);
         }
         self.read += complete as u64;
-        if !torn.is_empty() {
+        if complete < bytes.len() {
             disk::set_len(&self.file, self.read)
                 .map_err(|error| SpoolError::std_io("cut", &self.place, error))?;
         }

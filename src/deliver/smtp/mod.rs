@@ -35,6 +35,7 @@ use self::transaction::{After, Ending, Envelope, Next, Step, Transaction};
 use super::wire::Mail;
 use super::{CourierError, Outcome, Patience};
 use crate::config::Delivery;
+use crate::disk;
 use crate::model::Address;
 
 /// Connections of the SMTP family.
@@ -168,7 +169,10 @@ impl Pool {
                     // The dot has its time whatever was used up before it: to give up there may
                     // mean to send twice.
                     let limit = match step {
-                        Step::Message(_) | Step::Emptied => patience.dot, // D7
+                        Step::Message(_) | Step::Emptied => {
+                            disk::point("D7");
+                            patience.dot
+                        }
                         Step::Data => patience.data,
                         Step::Mail | Step::Rcpt(_) => patience.command,
                     };

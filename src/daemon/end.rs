@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::parked::Standing;
 use super::world::Obstacle;
+use crate::config::Problem;
 use crate::model::SpoolId;
 use crate::spool::SpoolError;
 
@@ -33,6 +34,16 @@ pub(super) enum Pause {
     Spool(SpoolError),
     /// Something of its list has to be mended.
     Trouble(Obstacle),
+}
+
+impl Pause {
+    /// After a failed sync the daemon stops, whatever was synced (contract R7).
+    pub fn unsynced(problem: Problem) -> Self {
+        Self::Spool(SpoolError::Fsync {
+            place: problem.file,
+            source: std::io::Error::other(problem.problem),
+        })
+    }
 }
 
 impl From<Obstacle> for Pause {

@@ -39,7 +39,7 @@ use crate::pki::KeyPair;
 use crate::pki::Slot;
 use crate::relay::post::{List, Origin, post};
 use crate::relay::{Case, Content, Decision, Present, Ruling, Speaker, people, register};
-use crate::spool::{Arrival, Slots, Spool, SpoolError};
+use crate::spool::{Arrival, Slots, Spool};
 use crate::store::certificates::Unusable;
 use crate::store::replay::{Key, ReplayStore};
 use crate::store::roster;
@@ -337,10 +337,7 @@ impl Hands<'_> {
     /// Returns what a problem of ours does to this message: it waits, or ends the daemon (R7).
     fn trouble(&self, problem: Problem) -> Pause {
         if problem.is_fatal {
-            return Pause::Spool(SpoolError::Fsync {
-                place: problem.file,
-                source: std::io::Error::other(problem.problem),
-            });
+            return Pause::unsynced(problem);
         }
         Pause::Trouble(Obstacle {
             of: self.world.policy().address.clone(),

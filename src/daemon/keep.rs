@@ -37,6 +37,7 @@ pub(super) fn keep(
                 // S41: the file name is a member's address.
                 debug!(harvest = "stored", file = %path.display());
             }
+            Err(problem) if problem.is_fatal => return Err(Pause::unsynced(problem)),
             Err(problem) if plan.disposition == Disposition::Answer => {
                 return Err(Pause::Trouble(Obstacle {
                     of: plan.list.clone().unwrap_or_else(|| learned.address.clone()),
@@ -56,6 +57,9 @@ pub(super) fn keep(
                 site.certificates
                     .keep_issuers(&known.address, &known.certificate, &known.issuers)
         {
+            if problem.is_fatal {
+                return Err(Pause::unsynced(problem));
+            }
             site.complain([&problem]);
         }
     }
@@ -65,6 +69,9 @@ pub(super) fn keep(
             .certificates
             .note_capabilities(&known.address, signed, &known.reads);
         if let Err(problem) = noted {
+            if problem.is_fatal {
+                return Err(Pause::unsynced(problem));
+            }
             site.complain([&problem]);
         }
     }

@@ -157,6 +157,22 @@ pub(crate) fn sync_data(fd: impl AsFd) -> Result<(), Errno> {
     Ok(())
 }
 
+/// A sync failed: what was written may be gone after a power cut, whatever a second one says (R7).
+#[derive(Debug, thiserror::Error)]
+#[error("fsync failed: {0}")]
+struct Unsynced(io::Error);
+
+/// True for the error of [`sync_file`] and of what it is part of: nothing more may be promised then.
+pub(crate) fn is_unsynced(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Unsynced>())
+}
+
+/// As [`sync`], with an error that is known again among others.
+#[track_caller]
+pub(crate) fn sync_file(fd: impl AsFd) -> io::Result<()> {
+    sync(fd).map_err(|errno| io::Error::other(Unsynced(errno.into())))
+}
+
 /// Syncs everything on the file system of `fd`.
 #[track_caller]
 pub(crate) fn sync_all(fd: impl AsFd) -> Result<(), Errno> {
@@ -179,7 +195,7 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     } else {
         path
     };
-    Ok(sync(File::open(path)?)?)
+    sync_file(File::open(path)?)
 }
 
 /// Gives a nameless file its name in `dir`, where nothing may have it.

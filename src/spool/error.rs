@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+use crate::disk;
 use crate::model::SpoolId;
 
 /// Trouble with the spool.
@@ -86,9 +87,13 @@ impl SpoolError {
     }
 
     pub(crate) fn std_io(action: &'static str, place: &Path, source: io::Error) -> Self {
+        let place = place.to_owned();
+        if disk::is_unsynced(&source) {
+            return Self::Fsync { place, source };
+        }
         Self::Io {
             action,
-            place: place.to_owned(),
+            place,
             source,
         }
     }

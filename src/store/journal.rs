@@ -202,11 +202,11 @@ impl Journal {
         let cut = length.saturating_sub(end);
         if cut > 0 {
             disk::set_len(&self.file, end)
-                .and_then(|()| Ok(disk::sync(&self.file)?))
+                .and_then(|()| disk::sync_file(&self.file))
                 .map_err(|e| trouble(&self.path, "cannot be written", &e))?;
         }
         // What a crashed predecessor wrote may be in memory alone (R10).
-        disk::sync(&self.file).map_err(|e| trouble(&self.path, "cannot be synced", &e.into()))?;
+        disk::sync_file(&self.file).map_err(|e| trouble(&self.path, "cannot be synced", &e))?;
         Ok(Damage { records: bad, cut })
     }
 
@@ -231,7 +231,7 @@ impl Journal {
             ));
         }
         disk::write_all_at(&self.file, &header, 0)
-            .and_then(|()| Ok(disk::sync(&self.file)?))
+            .and_then(|()| disk::sync_file(&self.file))
             .map_err(|e| trouble(&self.path, "cannot be written", &e))?;
         sync_directory(&self.path)?;
         Ok(Damage::default())
@@ -327,7 +327,16 @@ pub(super) fn trouble(path: &Path, what: &str, e: &std::io::Error) -> Problem {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space".to_owned(),
         _ => "mend the file system or paths.state".to_owned(),
     };
-    Problem::error(path, format!("{what}: {e}"), remedy)
+    fatal_if_unsynced(Problem::error(path, format!("{what}: {e}"), remedy), e)
+}
+
+/// After a failed sync nothing more is promised, whatever was synced (R7).
+pub(super) fn fatal_if_unsynced(problem: Problem, e: &std::io::Error) -> Problem {
+    if disk::is_unsynced(e) {
+        problem.fatal()
+    } else {
+        problem
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use rustix::fs::OFlags;
 use crate::config::Problem;
 use crate::config::permission::{RelayUser, quoted};
 use crate::disk;
+use crate::store::journal::fatal_if_unsynced;
 
 /// Why a certificate file is of no use now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -235,12 +236,13 @@ pub(super) fn sync_directory(path: &Path) -> Result<(), Problem> {
 
 pub(super) fn unwritten(path: &Path, e: &std::io::Error) -> Problem {
     let parent = path.parent().unwrap_or(path);
-    Problem::error(
+    let problem = Problem::error(
         path,
         format!("cannot be written: {e}"),
         format!(
             "look at the space and the mode of {}: df {0} && ls -ld {0}",
             quoted(parent)
         ),
-    )
+    );
+    fatal_if_unsynced(problem, e)
 }

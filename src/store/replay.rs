@@ -331,7 +331,7 @@ fn create_secret(path: &Path) -> Result<(), Problem> {
     let _ = disk::unlink(&new);
     let file = disk::create_new(&new, 0o600).map_err(failed)?;
     disk::write_all(&file, &*secret)
-        .and_then(|()| Ok(disk::sync(&file)?))
+        .and_then(|()| disk::sync_file(&file))
         .and_then(|()| disk::rename(&new, path))
         .map_err(failed)?;
     sync_directory(path)

@@ -40,7 +40,7 @@ pub fn add(directory: &Path, anchor: &Certificate) -> Result<bool, Problem> {
             let text = pem::encode("CERTIFICATE", anchor.der());
             let text = format!("subject={}\n{text}", anchor.subject());
             disk::write_all(&out, text.as_bytes())?;
-            Ok(disk::sync(&out)?)
+            disk::sync_file(&out)
         })
         .and_then(|()| disk::rename(&temporary, &path));
     if let Err(e) = written {

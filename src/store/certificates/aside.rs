@@ -132,7 +132,7 @@ impl CertificateStore {
         let written = disk::create_new(&temporary, 0o644)
             .and_then(|file| {
                 disk::write_all(&file, bytes)?;
-                Ok(disk::sync(&file)?)
+                disk::sync_file(&file)
             })
             .and_then(|()| {
                 disk::point("C1");

@@ -28,6 +28,8 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 #[cfg(feature = "faults")]
+mod call;
+#[cfg(feature = "faults")]
 pub mod faults;
 
 /// A row of the table of crash points (contract section 3). Nothing, but in builds with `faults`.

@@ -126,6 +126,23 @@ fn every_command_that_a_document_names_exists() {
 }
 
 #[test]
+fn reasons_page_names_each_code_that_leaves_open_what_a_certificate_is() {
+    let page = std::fs::read_to_string(root().join("docs/reasons.md")).unwrap();
+    let (_, chapter) = page
+        .split_once("With these codes nothing is known")
+        .unwrap();
+    let (chapter, _) = chapter.split_once("Every other code").unwrap();
+    let named: BTreeSet<_> = chapter.split('`').skip(1).step_by(2).collect();
+    let open = listseal::model::Reason::ALL.iter();
+    let open: BTreeSet<_> = open
+        .filter(|reason| reason.leaves_open())
+        .map(|reason| reason.code())
+        .collect();
+    assert_eq!(named, open);
+    assert_eq!(named.len(), 6);
+}
+
+#[test]
 fn every_file_that_the_readme_names_exists() {
     let text = std::fs::read_to_string(root().join("README.md")).unwrap();
     let ours = ["src/", "etc/", "docs/", "tests/", "templates/", "spool/"];

@@ -121,6 +121,23 @@ reasons! {
     AddressUnsupported, "address-unsupported", "the mail server cannot carry this address or content";
 }
 
+impl Reason {
+    /// True where nothing is known against a certificate or a signature: there only is not enough
+    /// to tell whether it is good (`docs/reasons.md`, "Good, bad, could not tell").
+    #[must_use]
+    pub fn leaves_open(self) -> bool {
+        matches!(
+            self,
+            Self::UnknownIssuer
+                | Self::RevocationUnknown
+                | Self::UnsupportedAlgorithm
+                | Self::UnknownCritical
+                | Self::PathBudget
+                | Self::SignerUnknown
+        )
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.text())

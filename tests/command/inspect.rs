@@ -108,6 +108,8 @@ fn mail_is_opened_by_hand_without_a_configuration() {
     let mail = std::fs::read(site.path("mail.eml")).unwrap();
     let ended = ends(&site, &format!("inspect {pair} -"), &mail, 0);
     assert!(ended.stdout.contains("not proven"), "{ended:?}");
+    let open = "chain untrusted: could not tell: ";
+    assert!(ended.stdout.contains(open), "{ended:?}");
 }
 
 #[test]

@@ -108,7 +108,12 @@ fn person(out: &mut String, signer: &Signer) {
     if let Some(chain) = &signer.chain {
         let why = match chain.reason {
             Some(reason) if chain.verdict != ChainVerdict::Trusted => {
-                format!(": {}", words(reason))
+                let open = if reason.leaves_open() {
+                    "could not tell: "
+                } else {
+                    ""
+                };
+                format!(": {open}{}", words(reason))
             }
             _ => String::new(),
         };

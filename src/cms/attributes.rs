@@ -33,7 +33,7 @@ struct Attribute<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    /// Reads attributes from `der`, which [`der`] made of `received`.
+    /// Reads attributes from `der`, which [`der()`] made of `received`.
     ///
     /// # Errors
     ///

@@ -4,6 +4,7 @@
 
 #[allow(
     dead_code,
+    unused_imports,
     reason = "what tells how far an input gets is for the replay"
 )]
 mod targets;

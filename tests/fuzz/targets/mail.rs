@@ -158,7 +158,9 @@ fn is_beyond_doubt(entity: &Entity<'_>, boundary: &str, parts: &[&[u8]]) -> bool
         })
     };
     let content_type = entity.first("Content-Type").map(|field| field.value());
-    count == parts.len() + 1
+    // In the middle of a line it is a delimiter to mail-parser alone.
+    body.matches(&open).count() == count
+        && count == parts.len() + 1
         && content_type
             .is_some_and(|value| value == format!("multipart/mixed; boundary={boundary}"))
         && !entity

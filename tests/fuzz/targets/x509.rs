@@ -140,7 +140,10 @@ fn same(ours: &Certificate, theirs: &x509_cert::Certificate) {
         .iter()
         .find(|one| one.extn_id.to_string() == "2.5.29.17")
         .map(|one| SubjectAltName::from_der(one.extn_value.as_bytes()));
-    if let Some(Ok(SubjectAltName(names))) = alternative {
+    // One name that cannot be read makes all of them worthless here, and theirs does not look inside.
+    if let Some(Ok(SubjectAltName(names))) = alternative
+        && ours.alternative_names().is_ok()
+    {
         let mail = names.iter().filter_map(|name| match name {
             GeneralName::Rfc822Name(text) => Address::parse(text.as_str()).ok(),
             _ => None,

@@ -221,6 +221,17 @@ mod tests {
     }
 
     #[test]
+    fn s26_boundary_with_a_bare_cr_is_none_and_doubled_ones_end_a_line() {
+        let inside = SIGNED.replace("boundary=\"b\"", "boundary=\"\rb\"");
+        let mail = Entity::parse(inside.as_bytes()).unwrap();
+        assert_eq!(mail.content_type().boundary(), None);
+        assert!(mail.signed_parts().is_err());
+        let ends = SIGNED.replacen("\"b\"; ", "b;\r\r\n ", 1);
+        let mail = Entity::parse(ends.as_bytes()).unwrap();
+        assert!(mail.signed_parts().is_ok());
+    }
+
+    #[test]
     fn s26_anything_but_two_parts_is_refused() {
         let third = SIGNED.replace("--b--", "--b\n\nthird\n--b--");
         let resumed = SIGNED.replace("epilogue", "--b\n\nmore");

@@ -49,14 +49,21 @@ impl<'a> Field<'a> {
 
     /// Returns the value on one line: folds undone, white space trimmed, encoded words left as they
     /// are, bytes that are not UTF-8 replaced.
+    ///
+    /// A CR within a line is replaced too: it ends the line for some readers and is nothing to
+    /// others, who would see another boundary.
     #[must_use]
     pub fn value(&self) -> String {
-        let unfolded: Vec<u8> = self
-            .body
-            .iter()
-            .copied()
-            .filter(|b| !matches!(b, b'\r' | b'\n'))
-            .collect();
+        let mut unfolded = Vec::with_capacity(self.body.len());
+        for line in self.body.split(|b| *b == b'\n') {
+            let end = line
+                .iter()
+                .rposition(|b| *b != b'\r')
+                .map_or(0, |at| at + 1);
+            let line = line.get(..end).unwrap_or_default();
+            // No UTF-8, and not what white space is trimmed for.
+            unfolded.extend(line.iter().map(|b| if *b == b'\r' { 0xff } else { *b }));
+        }
         String::from_utf8_lossy(&unfolded).trim().to_owned()
     }
 

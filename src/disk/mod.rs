@@ -7,10 +7,10 @@
 //!
 //! # Invariants
 //!
-//! * In ordinary builds each function is the call behind it and nothing else, and [`point`] is
+//! * In ordinary builds each function is the call behind it and nothing else, and `point` is
 //!   nothing at all.
 //! * With the feature `faults` the same functions record what they are asked, fail on demand, and
-//!   pretend to have synced; [`point`] ends the process. `tests/crash` builds the program so.
+//!   pretend to have synced; `point` ends the process. `tests/crash` builds the program so.
 
 #![allow(
     clippy::disallowed_methods,

@@ -9,6 +9,8 @@
 //!
 //! RFC 2045 section 5.1, RFC 2231 (continuations, character sets), RFC 8551 section 3.2.1 (names).
 
+use std::collections::{HashMap, HashSet};
+
 use mail_parser::decoders::charsets::map::charset_decoder;
 
 use super::encoding::hex;
@@ -165,33 +167,32 @@ fn parameter(piece: &str) -> Option<(String, String)> {
 
 /// Joins RFC 2231 continuations and decodes their character sets.
 fn joined(written: Vec<(String, String)>) -> Vec<(String, String)> {
-    let mut out: Vec<(String, String)> = Vec::new();
-    let mut done: Vec<String> = Vec::new();
+    let mut known: HashMap<&str, &str> = HashMap::new();
     for (name, value) in &written {
-        let Some((base, _)) = name.split_once('*') else {
-            out.push((name.clone(), value.clone()));
-            continue;
-        };
-        if base.is_empty() || done.iter().any(|known| known == base) {
-            continue;
-        }
-        done.push(base.to_owned());
-        if let Some(value) = assemble(base, &written) {
-            // The extended form wins over a plain one kept for old readers.
-            out.retain(|(known, _)| known != base || base == "boundary");
-            out.push((base.to_owned(), value));
+        known.entry(name).or_insert(value);
+    }
+    let mut done = HashSet::new();
+    let mut assembled = HashSet::new();
+    let mut extended = Vec::new();
+    for (base, _) in written.iter().filter_map(|(name, _)| name.split_once('*')) {
+        if !base.is_empty()
+            && done.insert(base)
+            && let Some(value) = assemble(base, &known)
+        {
+            assembled.insert(base);
+            extended.push((base.to_owned(), value));
         }
     }
+    // The extended form wins over a plain one kept for old readers.
+    let stays = |name: &str| !assembled.contains(name) || name == "boundary";
+    let plain = written.iter().filter(|(name, _)| !name.contains('*'));
+    let mut out: Vec<_> = plain.filter(|(name, _)| stays(name)).cloned().collect();
+    out.append(&mut extended);
     out
 }
 
-fn assemble(base: &str, written: &[(String, String)]) -> Option<String> {
-    let find = |mark: &str| {
-        written
-            .iter()
-            .find(|(name, _)| name.strip_prefix(base) == Some(mark))
-            .map(|(_, value)| value.as_str())
-    };
+fn assemble(base: &str, known: &HashMap<&str, &str>) -> Option<String> {
+    let find = |mark: &str| known.get(format!("{base}{mark}").as_str()).copied();
     let mut bytes = Vec::new();
     let mut charset = String::new();
     if let Some(whole) = find("*") {

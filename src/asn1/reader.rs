@@ -119,6 +119,20 @@ impl<'a> Tlv<'a> {
         }
     }
 
+    /// Returns a BOOLEAN, whose tag may be an implicit one.
+    ///
+    /// # Errors
+    ///
+    /// [`Asn1Error::Value`] for anything but one octet that is 0 or 255: BER takes every other octet
+    /// for true, and a reader who takes an empty value for something takes it for what he likes.
+    pub fn boolean(&self) -> Result<bool, Asn1Error> {
+        match self.content {
+            [0] => Ok(false),
+            [0xff] => Ok(true),
+            _ => Err(Asn1Error::Value),
+        }
+    }
+
     /// Returns the octets of a BIT STRING without unused bits.
     ///
     /// # Errors
@@ -264,6 +278,22 @@ mod tests {
         assert_eq!(inside.optional(tag::NULL).unwrap().map(|t| t.tag), None);
         assert_eq!(inside.read().unwrap().raw, [0x04, 0x01, 0xff]);
         assert_eq!(inside.finish(), Ok(()));
+    }
+
+    #[test]
+    fn a_truth_value_is_one_octet_that_is_all_zeros_or_all_ones() {
+        for (bytes, value) in [
+            (&[1_u8, 1, 0][..], Ok(false)),
+            (&[1, 1, 0xff], Ok(true)),
+            (&[0x81, 1, 0xff], Ok(true)),
+            (&[1, 0], Err(Asn1Error::Value)),
+            (&[1, 1, 1], Err(Asn1Error::Value)),
+            (&[1, 2, 0xff, 0xff], Err(Asn1Error::Value)),
+            (&[1, 2, 0, 0], Err(Asn1Error::Value)),
+        ] {
+            let read = Reader::new(bytes).read().unwrap();
+            assert_eq!(read.boolean(), value, "{bytes:02x?}");
+        }
     }
 
     #[test]

@@ -94,7 +94,7 @@ pub enum GeneralName<'a> {
     Principal(&'a [u8]),
     /// Any other otherName, by the content octets of its type.
     Named(&'a [u8]),
-    /// Any other form, by its tag octet.
+    /// x400Address, ediPartyName or registeredID, by its tag octet.
     Other(u8),
 }
 
@@ -123,6 +123,9 @@ pub fn general_name<'a>(tlv: &Tlv<'a>) -> Result<GeneralName<'a>, Asn1Error> {
     const URI: u8 = tag::context_primitive(6);
     const IP: u8 = tag::context_primitive(7);
     const OTHER: u8 = tag::context(0);
+    const X400: u8 = tag::context(3);
+    const EDI_PARTY: u8 = tag::context(5);
+    const REGISTERED: u8 = tag::context_primitive(8);
     Ok(match tlv.tag {
         EMAIL => GeneralName::Email(tlv.content),
         DNS => GeneralName::Dns(tlv.content),
@@ -142,7 +145,9 @@ pub fn general_name<'a>(tlv: &Tlv<'a>) -> Result<GeneralName<'a>, Asn1Error> {
                 GeneralName::Named(kind.content)
             }
         }
-        other => GeneralName::Other(other),
+        X400 | EDI_PARTY | REGISTERED => GeneralName::Other(tlv.tag),
+        // A mail address in pieces, for one, would pass for something that no constraint is about.
+        _ => return Err(Asn1Error::Unexpected),
     })
 }
 
@@ -200,7 +205,7 @@ impl Certificate {
         };
         let mut fields = Reader::only(extension.value, tag::SEQUENCE)?.children();
         let ca = match fields.optional(tag::BOOLEAN)? {
-            Some(flag) => flag.content != [0],
+            Some(flag) => flag.boolean()?,
             None => false,
         };
         let path_len = match fields.optional(tag::INTEGER)? {
@@ -327,7 +332,7 @@ pub fn read_extensions(value: &[u8]) -> Result<Vec<Extension<'_>>, CertificateEr
         let mut fields = list.expect(tag::SEQUENCE)?.children();
         let oid = fields.expect(tag::OID)?.content;
         let critical = match fields.optional(tag::BOOLEAN)? {
-            Some(flag) => flag.content != [0],
+            Some(flag) => flag.boolean()?,
             None => false,
         };
         let value = fields.expect(tag::OCTET_STRING)?.content;

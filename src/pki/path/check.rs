@@ -13,7 +13,7 @@ use crate::pki::extension::KeyUsage;
 use crate::pki::path::constraints::Constraints;
 use crate::pki::path::policy::Policies;
 use crate::pki::path::work::Work;
-use crate::pki::path::{Part, Purpose, Query, crl_issuer};
+use crate::pki::path::{Part, Purpose, Query, crl_issuer, shape};
 
 /// Checks `path`, leaf first, anchor last.
 ///
@@ -27,6 +27,7 @@ pub fn check(
     work: &mut Work,
 ) -> Result<(), Reason> {
     for certificate in path {
+        shape::check(certificate)?;
         critical_extensions(certificate)?;
         certificate
             .public_key()
@@ -143,9 +144,6 @@ fn policies(path: &[Certificate]) -> Result<(), Reason> {
 }
 
 fn leaf_usage(query: &Query<'_>) -> Result<(), Reason> {
-    if query.leaf.key_usage().is_err() {
-        return Err(Reason::CertificateMalformed);
-    }
     match query.leaf.is_for_email() {
         Ok(true) => {}
         Ok(false) => return Err(Reason::UsageEmail),

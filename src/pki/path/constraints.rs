@@ -93,14 +93,16 @@ impl Constraints {
         for list in &self.permitted {
             work.compare(list.len())?;
             let mut same_form = list.iter().filter(|tree| tree.is_about(name)).peekable();
-            if same_form.peek().is_some() && !same_form.any(|tree| tree.holds(name) == Some(true)) {
+            if same_form.peek().is_some()
+                && !same_form.any(|tree| tree.holds(name, Case::Kept) == Some(true))
+            {
                 return Err(Reason::NameConstraint);
             }
         }
         work.compare(self.excluded.len())?;
         for tree in self.excluded.iter().filter(|tree| tree.is_about(name)) {
             // A name that cannot be read might be inside.
-            if tree.holds(name) != Some(false) {
+            if tree.holds(name, Case::Ignored) != Some(false) {
                 return Err(Reason::NameConstraint);
             }
         }
@@ -163,11 +165,11 @@ impl Subtree {
     }
 
     /// True when `name` lies inside; `None` where that cannot be told.
-    fn holds(&self, name: &GeneralName<'_>) -> Option<bool> {
+    fn holds(&self, name: &GeneralName<'_>, case: Case) -> Option<bool> {
         match (self, name) {
             (Self::Email(base), GeneralName::Email(bytes) | GeneralName::Utf8Email(bytes))
             | (Self::Principal(base), GeneralName::Principal(bytes)) => {
-                holds_email(base, std::str::from_utf8(bytes).ok()?)
+                holds_email(base, std::str::from_utf8(bytes).ok()?, case)
             }
             (Self::Dns(base), GeneralName::Dns(bytes)) => {
                 let host = std::str::from_utf8(bytes).ok()?.to_ascii_lowercase();
@@ -197,16 +199,28 @@ impl Subtree {
 }
 
 /// A mailbox, a host, or every host below `.domain`; `@host` is how Microsoft's tools spell a host.
-fn holds_email(base: &str, mailbox: &str) -> Option<bool> {
+fn holds_email(base: &str, mailbox: &str, case: Case) -> Option<bool> {
     let (local, host) = mailbox.rsplit_once('@')?;
     let host = crate::model::address::canonical_domain(host).ok()?;
     match base.rsplit_once('@') {
         Some(("", base_host)) => Some(base_host.eq_ignore_ascii_case(&host)),
         Some((base_local, base_host)) => {
-            Some(base_local == local && base_host.eq_ignore_ascii_case(&host))
+            let same_local = match case {
+                Case::Kept => base_local == local,
+                Case::Ignored => base_local.eq_ignore_ascii_case(local),
+            };
+            Some(same_local && base_host.eq_ignore_ascii_case(&host))
         }
         None => Some(base.is_empty() || holds_host(&base.to_ascii_lowercase(), &host)),
     }
+}
+
+/// Whether upper and lower case tell local parts apart. Addresses are one person's whatever their
+/// case, so what is excluded is excluded in any; what is permitted is permitted as it is written.
+#[derive(Clone, Copy, Debug)]
+enum Case {
+    Kept,
+    Ignored,
 }
 
 fn holds_host(base: &str, host: &str) -> bool {
@@ -253,7 +267,59 @@ mod tests {
             ("example.org", "no-at-sign", None),
             ("example.org", "a@b c", None),
         ] {
-            assert_eq!(holds_email(base, mailbox), inside, "{base} {mailbox}");
+            let says = holds_email(base, mailbox, Case::Kept);
+            assert_eq!(says, inside, "{base} {mailbox}");
+        }
+    }
+
+    #[test]
+    fn an_excluded_mailbox_is_excluded_in_upper_and_lower_case() {
+        let pki = Pki::new();
+        let refused = (ChainVerdict::Untrusted, Some(Reason::NameConstraint));
+        let trusted = (ChainVerdict::Trusted, None);
+        for (limits, mailbox, expected) in [
+            (
+                "excluded;email:boss@example.org",
+                "boss@example.org",
+                refused,
+            ),
+            (
+                "excluded;email:boss@example.org",
+                "Boss@Example.org",
+                refused,
+            ),
+            (
+                "excluded;email:BOSS@example.org",
+                "boss@example.org",
+                refused,
+            ),
+            (
+                "excluded;email:boss@example.org",
+                "bosse@example.org",
+                trusted,
+            ),
+            (
+                "permitted;email:boss@example.org",
+                "boss@Example.org",
+                trusted,
+            ),
+            (
+                "permitted;email:boss@example.org",
+                "Boss@example.org",
+                refused,
+            ),
+        ] {
+            pki.issue("org", "root", &format!("{CA}\nnameConstraints={limits}"));
+            pki.issue("leaf", "org", &format!("subjectAltName=email:{mailbox}"));
+            let question = pki.ask("leaf", &["org"]);
+            assert_eq!(question.says(), expected, "{limits} {mailbox}");
+            // The address of who is excluded, whatever its case.
+            if limits.starts_with("excluded") && expected == refused {
+                let boss = crate::model::Address::parse("boss@example.org").unwrap();
+                assert!(question.leaf.names(&boss));
+            } else {
+                pki.openssl_agrees("leaf", &["org"], expected == trusted);
+            }
         }
     }
 

@@ -22,6 +22,7 @@ mod check;
 mod constraints;
 mod crl_issuer;
 mod policy;
+mod shape;
 mod work;
 
 use ::time::OffsetDateTime;

@@ -110,14 +110,13 @@ impl Scope {
         let mut fields = Reader::only(value, tag::SEQUENCE)?.children();
         while !fields.is_empty() {
             let field = fields.read()?;
-            let set = field.content != [0];
             match field.tag {
                 POINT => out.names = Some(point_names(&field, issuer)?),
-                USER_ONLY => out.user_only = set,
-                CA_ONLY => out.ca_only = set,
+                USER_ONLY => out.user_only = field.boolean()?,
+                CA_ONLY => out.ca_only = field.boolean()?,
                 SOME_REASONS => out.reasons = Reasons::read(&field),
-                INDIRECT => out.indirect = set,
-                ATTRIBUTES_ONLY => out.attributes_only = set,
+                INDIRECT => out.indirect = field.boolean()?,
+                ATTRIBUTES_ONLY => out.attributes_only = field.boolean()?,
                 _ => return Err(Asn1Error::Unexpected),
             }
         }
@@ -263,3 +262,35 @@ const CA_ONLY: u8 = tag::context_primitive(2);
 const SOME_REASONS: u8 = tag::context_primitive(3);
 const INDIRECT: u8 = tag::context_primitive(4);
 const ATTRIBUTES_ONLY: u8 = tag::context_primitive(5);
+
+#[cfg(test)]
+mod tests {
+    use ::time::Duration;
+
+    use crate::model::Reason;
+    use crate::model::list::Revocation;
+    use crate::pki::Crls;
+    use crate::pki::testing::{LEAF, Pki};
+
+    #[test]
+    fn a_flag_that_is_not_one_octet_makes_the_list_unusable() {
+        let pki = Pki::new();
+        pki.issue("leaf", "root", LEAF);
+        for (flag, expected) in [
+            ("03:81:01:ff", None),
+            ("03:84:01:00", None),
+            ("02:81:00", Some(Reason::RevocationUnknown)),
+            ("04:81:02:ff:ff", Some(Reason::RevocationUnknown)),
+            ("02:84:00", Some(Reason::RevocationUnknown)),
+        ] {
+            let point = format!("2.5.29.28=critical,DER:30:{flag}");
+            let list = pki.crl("root", &[], "", &point);
+            let mut question = pki.ask("leaf", &[]);
+            question.crls = Crls::new(vec![list]);
+            question.revocation = Revocation::Hard;
+            // thisUpdate is in this second.
+            question.at += Duration::seconds(2);
+            assert_eq!(question.says().1, expected, "{flag}");
+        }
+    }
+}

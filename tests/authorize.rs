@@ -163,6 +163,38 @@ fn s21_post_signed_for_another_list_is_withheld_and_for_this_one_bound() {
         Outcome::Admitted(post) => assert_eq!(post.binding(), Binding::Bound),
         other => panic!("{other:?}"),
     }
+    // The message wrapped whole, as its transfer encoding hides it.
+    let wrapped = |name: &str, parameter: &str| {
+        let whole = format!("From: {ALICE}\r\nTo: {name}@example.org\r\n\r\nx\r\n");
+        let whole = lab().feed("base64 -e", whole.as_bytes());
+        let entity = format!(
+            "Content-Type: message/rfc822{parameter}\r\nContent-Transfer-Encoding: base64\r\n\r\n{}",
+            String::from_utf8(whole).unwrap()
+        );
+        decide(
+            "private_smime",
+            &mail(ALICE, &sealed(&signed(entity.as_bytes()))),
+        )
+    };
+    for (name, parameter, binding) in [
+        ("list", "", Binding::Bound),
+        ("list", "; forwarded=no", Binding::Bound),
+        // Somebody's words are passed on, whoever wrote them to whom.
+        ("list", "; forwarded=yes", Binding::None),
+        ("other-list", "; forwarded=yes", Binding::None),
+    ] {
+        match wrapped(name, parameter) {
+            Outcome::Admitted(post) => assert_eq!(post.binding(), binding, "{name}{parameter}"),
+            other => panic!("{name}{parameter}: {other:?}"),
+        }
+    }
+    assert!(matches!(
+        wrapped("other-list", ""),
+        Outcome::Withheld {
+            reason: Reason::OtherList,
+            ..
+        }
+    ));
     assert!(matches!(
         decide("private_smime", &to("other-list")),
         Outcome::Withheld {
@@ -232,7 +264,8 @@ fn nothing_of_the_message_shows_in_debug_output() {
 fn s30_rules_judge_the_subject_that_the_protection_covers() {
     static SERIOUS: OnceLock<Scenario> = OnceLock::new();
     let serious = SERIOUS.get_or_init(|| {
-        let text = "match([header->Subject],/joke/) smtp,smime -> reject\ntrue() smime -> do_it\n";
+        let text =
+            "match([header->Subject],/joke/) smtp,smime -> reject\ntrue() smtp,smime -> do_it\n";
         Scenario::parse(text, "send.serious").unwrap()
     });
     let rejected = |message: &[u8]| {
@@ -275,6 +308,15 @@ fn s30_rules_judge_the_subject_that_the_protection_covers() {
             assert_eq!(rejected(&message), expected, "{entity}");
         }
     }
+    // Compression protects nothing: what stands outside is what everybody sees.
+    let compressed = lab().compress(entity("work", "; hp=clear").as_bytes());
+    let outer = String::from_utf8(mail(ALICE, &compressed)).unwrap();
+    let outer = outer.replacen("Subject: outer", "Subject: a joke", 1);
+    assert!(rejected(outer.as_bytes()));
+    assert!(!rejected(&mail(
+        ALICE,
+        &lab().compress(entity("a joke", "; hp=clear").as_bytes())
+    )));
     // The other way round: an outer Subject that the author did not write rejects nothing.
     let meant = mail(ALICE, &signed(entity("work", "; hp=clear").as_bytes()));
     let outer = String::from_utf8(meant).unwrap();

@@ -218,7 +218,8 @@ fn judge(opened: &Opened, message: &[u8], rules: &Rules<'_>) -> (Verdict, bool) 
     let covers = !opened.encrypted() || opened.signature_covers_plaintext();
     let author = proven_author(opened);
     let named = author.map_or_else(Vec::new, |author| {
-        binding::named(opened.innermost(message), author)
+        let protected = opened.protected_fields().unwrap_or_default();
+        binding::named(opened.innermost(message), &protected, author)
     });
     let chain = opened.signer().and_then(|signer| signer.chain.as_ref());
     let facts = Facts {

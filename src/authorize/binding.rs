@@ -16,30 +16,32 @@ use crate::model::Address;
 
 /// Returns the To and Cc addresses of the signed entity, empty where it has no such fields.
 ///
-/// They are its own fields, or those of the message it wraps where that is by the same author:
-/// a forwarded message of somebody else says nothing.
+/// They are its own fields, else the `protected` ones that opening has found, which are those of the
+/// message it wraps: by the same author, because a forwarded message of somebody else says nothing.
 #[must_use]
-pub fn named(signed: &[u8], author: &Address) -> Vec<Address> {
+pub fn named(signed: &[u8], protected: &[Field<'_>], author: &Address) -> Vec<Address> {
     let Ok(entity) = Entity::parse(signed) else {
         return Vec::new();
     };
-    let own = recipients(&entity);
-    if !own.is_empty() || entity.content_type().kind != "message/rfc822" {
+    let own = recipients(entity.fields());
+    if !own.is_empty() {
         return own;
     }
-    let Ok(inner) = Entity::parse(entity.body()) else {
-        return Vec::new();
-    };
-    let same = crate::mime::sender::author(&inner).is_ok_and(|from| from == *author);
-    if same { recipients(&inner) } else { Vec::new() }
+    let from: Vec<Address> = of("From", protected).collect();
+    if from == [author.clone()] {
+        recipients(protected)
+    } else {
+        Vec::new()
+    }
 }
 
-fn recipients(entity: &Entity<'_>) -> Vec<Address> {
-    ["To", "Cc"]
-        .into_iter()
-        .flat_map(|name| entity.all(name))
-        .flat_map(addresses)
-        .collect()
+fn recipients(fields: &[Field<'_>]) -> Vec<Address> {
+    of("To", fields).chain(of("Cc", fields)).collect()
+}
+
+fn of<'a>(name: &'a str, fields: &'a [Field<'a>]) -> impl Iterator<Item = Address> + 'a {
+    let same = move |field: &&Field<'_>| field.is(name);
+    fields.iter().filter(same).flat_map(addresses)
 }
 
 /// Returns every address of a field; what cannot be read is left out.
@@ -63,9 +65,11 @@ fn addresses(field: &Field<'_>) -> Vec<Address> {
 mod tests {
     use super::*;
 
-    fn names(signed: &str) -> Vec<String> {
+    fn names(signed: &str, protected: &str) -> Vec<String> {
         let author = Address::parse("alice@example.org").unwrap();
-        named(signed.as_bytes(), &author)
+        let protected = format!("{protected}\r\n");
+        let protected = Entity::parse(protected.as_bytes()).unwrap();
+        named(signed.as_bytes(), protected.fields(), &author)
             .iter()
             .map(ToString::to_string)
             .collect()
@@ -76,7 +80,7 @@ mod tests {
         let text = "Content-Type: text/plain; hp=\"cipher\"\r\nTo: Team <team@example.org>,\r\n \
             \"B, ob\" <bob@example.org>\r\nCc: g: carol@example.org, dan@example.org;\r\n\r\nx\r\n";
         assert_eq!(
-            names(text),
+            names(text, "From: alice@example.org\r\nTo: other@example.org\r\n"),
             [
                 "team@example.org",
                 "bob@example.org",
@@ -89,23 +93,32 @@ mod tests {
     #[test]
     fn s21_wrapped_message_of_the_author_names_them_and_of_others_does_not() {
         let wrapped = |from: &str| {
-            format!(
-                "Content-Type: message/rfc822\r\n\r\nFrom: {from}\r\nTo: team@example.org\r\n\r\nx\r\n"
+            names(
+                "Content-Type: message/rfc822\r\n\r\nTo: read@elsewhere.example\r\n\r\nx",
+                &format!("{from}To: team@example.org\r\n"),
             )
         };
         assert_eq!(
-            names(&wrapped("Alice <Alice@example.org>")),
+            wrapped("From: Alice <Alice@example.org>\r\n"),
             ["team@example.org"]
         );
-        assert!(names(&wrapped("eve@example.com")).is_empty());
+        for from in [
+            "From: eve@example.com\r\n",
+            "From: alice@example.org, eve@example.com\r\n",
+            "",
+        ] {
+            assert!(wrapped(from).is_empty(), "{from}");
+        }
     }
 
     #[test]
     fn signature_over_content_alone_names_nobody() {
-        assert!(names("Content-Type: text/plain\r\n\r\nTo: team@example.org\r\n").is_empty());
-        assert!(
-            names("Content-Type: text/plain\r\nTo: undisclosed-recipients:;\r\n\r\nx").is_empty()
-        );
-        assert!(names("").is_empty());
+        for text in [
+            "Content-Type: text/plain\r\n\r\nTo: team@example.org\r\n",
+            "Content-Type: text/plain\r\nTo: undisclosed-recipients:;\r\n\r\nx",
+            "",
+        ] {
+            assert!(names(text, "Subject: x\r\n").is_empty(), "{text}");
+        }
     }
 }

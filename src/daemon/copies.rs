@@ -207,7 +207,15 @@ impl Copies {
             .values()
             .map(|(_, cipher)| *cipher)
             .collect();
-        let outer = self.outer(&fields);
+        let is_subject = |field: &Field<'_>| field.is("Subject");
+        let hidden = opened.hidden_fields();
+        let outer = Outer {
+            protected_subject: opened
+                .protected_fields()
+                .and_then(|fields| fields.into_iter().find(is_subject)),
+            subject_is_hidden: hidden.iter().any(is_subject),
+            ..self.outer(&fields)
+        };
         let rng = &mut UnwrapErr(SysRng);
         match self.signing_pair() {
             Some(pair) => {
@@ -256,6 +264,8 @@ impl Copies {
     fn outer<'a>(&'a self, fields: &'a [Field<'a>]) -> Outer<'a> {
         Outer {
             fields,
+            protected_subject: None,
+            subject_is_hidden: false,
             policy: self.world.policy(),
             sequence: self.plan.sequence,
             via: self

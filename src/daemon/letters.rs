@@ -15,8 +15,8 @@ use zeroize::Zeroizing;
 use super::site::Site;
 use super::world::World;
 use crate::deliver::Cargo;
-use crate::mime::Entity;
 use crate::mime::write::Header;
+use crate::mime::{Entity, Field, sender};
 use crate::model::plan::{Item, Plan, What};
 use crate::model::{Address, Reason};
 use crate::notice::{Attachment, Facts, Kind, Letter, RenderError, Rendered, Variable};
@@ -257,8 +257,16 @@ fn is_answer(kind: Kind) -> bool {
 /// what is inside.
 pub(super) fn mail_of(opened: &Opened) -> Zeroizing<Vec<u8>> {
     let mut header = Header::new();
+    let inner = Entity::parse(opened.sealing_entity()).ok();
+    // What the author protected stands inside; a mail has one of each (RFC 5322 section 3.6).
+    let repeats = |field: &Field<'_>| {
+        inner.as_ref().is_some_and(|inner| {
+            let one = inner.first(field.name()).is_some();
+            one && (!field.is("From") || sender::author(inner).ok().as_ref() == opened.from().ok())
+        })
+    };
     for field in opened.fields() {
-        if SHOWN.iter().any(|name| field.is(name)) {
+        if SHOWN.iter().any(|name| field.is(name)) && !repeats(&field) {
             header.push_received(&field);
         }
     }

@@ -35,7 +35,8 @@ pub enum WriteError {
 /// A header that grows field by field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Header {
-    bytes: Vec<u8>,
+    /// Wiped: a Subject may have been encrypted.
+    bytes: Zeroizing<Vec<u8>>,
 }
 
 impl Header {
@@ -134,6 +135,9 @@ impl Header {
     /// Adds a received field as it is, with CRLF line ends; a NUL or bare CR in it becomes a space,
     /// because a mail server could take it for a line end.
     pub fn push_received(&mut self, field: &Field) -> &mut Self {
+        // No growth on the way, which would leave what is written behind unwiped (contract S44).
+        self.bytes
+            .reserve(field.raw().len().saturating_mul(2).saturating_add(4));
         self.bytes.extend_from_slice(field.name().as_bytes());
         self.bytes.push(b':');
         // Most fields are clean: one look, one copy.

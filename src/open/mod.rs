@@ -53,6 +53,7 @@
 //! RFC 8551 section 3, RFC 2634 section 1.1 (triple wrap), RFC 9788 (protected headers).
 
 mod content;
+mod hidden;
 mod layer;
 mod object;
 mod opened;

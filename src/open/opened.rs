@@ -10,6 +10,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::content::Content;
+use super::hidden::hidden;
 use super::layer::{EncryptedLayer, Layer, SignedLayer};
 use super::peel::Peeled;
 use super::signer::Signer;
@@ -240,6 +241,17 @@ impl Opened {
     pub fn protected_fields(&self) -> Option<Vec<Field<'_>>> {
         let any = !self.protected_header.is_empty() && self.is_processable();
         any.then(|| fields(&self.protected_header))
+    }
+
+    /// Returns the protected fields that the author kept from the world: of an encrypted mail, those
+    /// that he says he did not show (RFC 9788). Plaintext: they have no place outside a seal (S42).
+    #[must_use]
+    pub fn hidden_fields(&self) -> Vec<Field<'_>> {
+        if self.encrypted() && self.is_processable() {
+            hidden(&self.protected_header)
+        } else {
+            Vec::new()
+        }
     }
 
     /// Returns the outer Message-ID as written.

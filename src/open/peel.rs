@@ -92,14 +92,17 @@ impl Peeling<'_> {
     fn turn(&mut self) -> Option<Content> {
         let current = self.found.innermost.clone();
         let bytes = current.bytes(self.message);
-        let inside = !self.found.layers.is_empty();
+        let below = !self.found.layers.is_empty();
+        // Compression protects nothing.
+        let protects = |layer: &Layer| layer.encrypted().is_some() || layer.signed().is_some();
+        let inside = self.found.layers.iter().any(protects);
         let entity = match Entity::parse(bytes) {
             Ok(entity) => entity,
             Err(error) => {
                 self.found.content_type = None;
                 self.found.problem.get_or_insert(match error {
                     MimeError::Limit => Reason::LimitExceeded,
-                    _ if inside => Reason::NotMime,
+                    _ if below => Reason::NotMime,
                     _ => error.reason(),
                 });
                 return None;

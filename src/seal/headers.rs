@@ -15,6 +15,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use zeroize::Zeroizing;
+
 use super::Cover;
 use crate::mime::write::{Header, WriteError};
 use crate::mime::{Entity, Field};
@@ -26,6 +28,11 @@ use crate::model::list::{ListPolicy, SubjectPolicy};
 pub struct Outer<'a> {
     /// The fields of the received mail.
     pub fields: &'a [Field<'a>],
+    /// The Subject that the author protected, where he did (RFC 9788). Plaintext, where the mail was
+    /// encrypted.
+    pub protected_subject: Option<Field<'a>>,
+    /// True where he kept it from the world.
+    pub subject_is_hidden: bool,
     /// The list.
     pub policy: &'a ListPolicy,
     /// Number of the post.
@@ -49,7 +56,8 @@ impl Outer<'_> {
             {
                 continue;
             }
-            if name == "subject" && self.policy.subject == SubjectPolicy::Hide {
+            let hide = self.subject_is_hidden || self.policy.subject == SubjectPolicy::Hide;
+            if name == "subject" && hide {
                 header.push("Subject", HIDDEN)?;
             } else {
                 header.push_received(field);
@@ -110,7 +118,7 @@ impl Outer<'_> {
 
     /// Fields to repeat inside the list's signature, as they are shown outside, but with the true
     /// Subject; a sealed copy notes the outer ones in HP-Outer (RFC 9788 section 2).
-    pub(super) fn protected(&self, cover: Cover) -> Result<Header, WriteError> {
+    pub(super) fn protected(&self, cover: Cover) -> Result<Zeroizing<Vec<u8>>, WriteError> {
         let outside = match cover {
             Cover::Clear => self.around_new_body()?,
             Cover::Sealed => self.sealed()?,
@@ -120,20 +128,31 @@ impl Outer<'_> {
         let mut noted = Header::new();
         // What could not be read as a header would not leave as one either.
         let Ok(outside) = Entity::parse(&outside) else {
-            return Ok(header);
+            return Ok(Zeroizing::default());
         };
+        // By itself: the others may outgrow their room, and this one is to leave nothing behind.
+        let mut subject = Header::new();
+        let inner = self
+            .protected_subject
+            .filter(|_| cover == Cover::Sealed)
+            .or_else(|| self.fields.iter().find(|real| real.is("Subject")).copied());
+        if let Some(field) = inner {
+            subject.push_received(&field);
+        }
         for name in PROTECTED {
             let Some(field) = outside.first(name) else {
                 continue;
             };
-            let real = self.fields.iter().find(|real| real.is(name));
-            header.push_received(real.filter(|_| name == "Subject").unwrap_or(field));
+            if name != "Subject" {
+                header.push_received(field);
+            }
             if cover == Cover::Sealed {
                 noted.push_value("HP-Outer", &format!("{name}: {}", field.value()))?;
             }
         }
         header.append(&noted);
-        Ok(header)
+        let all = [subject.as_bytes(), header.as_bytes()].concat();
+        Ok(Zeroizing::new(all))
     }
 
     fn replaced_by_via(&self, name: &str) -> bool {
@@ -319,6 +338,8 @@ mod tests {
         let entity = Entity::parse(mail.as_bytes()).unwrap();
         let outer = Outer {
             fields: entity.fields(),
+            protected_subject: None,
+            subject_is_hidden: false,
             policy,
             sequence: None,
             via,
@@ -422,6 +443,8 @@ mod tests {
             let entity = Entity::parse(mail.as_bytes()).unwrap();
             let outer = Outer {
                 fields: entity.fields(),
+                protected_subject: None,
+                subject_is_hidden: false,
                 policy: &team,
                 sequence: None,
                 via: None,

@@ -210,6 +210,7 @@ fn has_subject(inside: &Entity) -> bool {
 fn with_subject<'a>(entity: Wiped<'a>, outer: &Outer) -> Wiped<'a> {
     let subject = outer.fields.iter().find(|field| field.is("Subject"));
     let missing = outer.policy.subject == SubjectPolicy::Hide
+        && outer.protected_subject.is_none()
         && Entity::parse(&entity).is_ok_and(|inside| !has_subject(&inside));
     match subject {
         Some(subject) if missing && subject.value() != HIDDEN => {

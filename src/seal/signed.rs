@@ -88,7 +88,8 @@ pub fn list_signed(
 ) -> Result<Zeroizing<Vec<u8>>, SealError> {
     let entity = Wiped::crlf(entity);
     let boundary = boundary(rng, &[&entity]);
-    let mut header = outer.protected(cover)?;
+    let shown = outer.protected(cover)?;
+    let mut header = Header::new();
     let hp = match cover {
         Cover::Clear => "clear",
         Cover::Sealed => "cipher",
@@ -98,7 +99,8 @@ pub fn list_signed(
         &format!("multipart/mixed; hp=\"{hp}\"; boundary=\"{boundary}\""),
     )?;
     push_encoding(&mut header, &entity)?;
-    let mixed = multipart(&header.with_body(b""), &boundary, &[&entity]);
+    let header = Zeroizing::new([&shown[..], &header.with_body(b"")].concat());
+    let mixed = multipart(&header, &boundary, &[&entity]);
     multipart_signed(&mixed, pair, &[], None, rng)
 }
 

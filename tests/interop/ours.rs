@@ -26,6 +26,8 @@ fn with_outer<T>(work: impl FnOnce(&Outer) -> T) -> T {
     let alice = Address::parse("alice@example.org").unwrap();
     work(&Outer {
         fields,
+        protected_subject: None,
+        subject_is_hidden: false,
         policy: &policy,
         sequence: None,
         via: Some(&alice),

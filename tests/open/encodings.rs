@@ -7,8 +7,8 @@ use listseal::model::Reason;
 use listseal::model::list::Legacy;
 use listseal::open::Verdict;
 
-use super::forged::{crl, opaque, taken_apart};
-use super::lab::{World, binary, lab, object};
+use super::forged::{Forged, crl, opaque, taken_apart};
+use super::lab::{World, binary, lab};
 
 /// One SignerInfo, cut open.
 struct Signer {
@@ -269,15 +269,11 @@ fn e13_enclosed_revocation_lists_beyond_the_limits_are_not_read() {
     let (revoking, harmless) = (crl("root", "alice"), crl("other-root", "bob"));
     let reason = |lists: &[&[u8]]| {
         let bag = [found.certificates, &element(0xa1, lists)].concat();
-        let version = [0x02, 1, 1];
-        let parts = [
-            &version[..],
-            &found.digests,
-            &found.content,
-            &bag,
-            &found.signers,
-        ];
-        let message = binary("signed-data", &object(&oid::SIGNED_DATA, &parts));
+        let forged = Forged {
+            certificates: &bag,
+            ..taken_apart(&der)
+        };
+        let message = binary("signed-data", &forged.der());
         let opened = World::of(&[]).open(&message);
         assert_eq!(opened.signature(), Verdict::Valid);
         opened.reason()

@@ -15,6 +15,7 @@ short=yes         an RSA ciphertext without its leading zero
 label=TEXT        RSA-OAEP with this label, md for the label and mgf for MGF1
 """
 import base64, os, struct, sys
+from der import oid, tlv
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, keywrap, padding as blocks, serialization as s
 from cryptography.hazmat.primitives.asymmetric import ec, padding, x25519
@@ -27,24 +28,6 @@ text = sys.stdin.buffer.read()
 SHA = {"sha1": hashes.SHA1, "sha224": hashes.SHA224, "sha256": hashes.SHA256, "sha384": hashes.SHA384, "sha512": hashes.SHA512}
 SHA_OID = {"sha1": "1.3.14.3.2.26", "sha224": "2.16.840.1.101.3.4.2.4", "sha256": "2.16.840.1.101.3.4.2.1",
            "sha384": "2.16.840.1.101.3.4.2.2", "sha512": "2.16.840.1.101.3.4.2.3"}
-
-
-def tlv(tag, *parts):
-    body = b"".join(parts)
-    n = len(body)
-    digits = n.to_bytes((n.bit_length() + 7) // 8, "big")
-    return bytes([tag]) + (bytes([n]) if n < 128 else bytes([128 + len(digits)]) + digits) + body
-
-
-def oid(text):
-    first, second, *rest = map(int, text.split("."))
-    out = bytes([first * 40 + second])
-    for arc in rest:
-        digits = [arc & 127]
-        while arc := arc >> 7:
-            digits.insert(0, 128 | arc & 127)
-        out += bytes(digits)
-    return tlv(6, out)
 
 
 def certificate(name):

@@ -24,6 +24,16 @@ pub struct Lab {
     dir: tempfile::TempDir,
 }
 
+const COMPRESS: &str = r#"
+import base64, sys, zlib
+from der import oid, tlv
+content = tlv(48, oid("1.2.840.113549.1.7.1"), tlv(0xa0, tlv(4, zlib.compress(sys.stdin.buffer.read(), 9))))
+algorithm = tlv(48, oid("1.2.840.113549.1.9.16.3.8"))
+der = tlv(48, oid("1.2.840.113549.1.9.16.1.9"), tlv(0xa0, tlv(48, tlv(2, b"\0"), algorithm, content)))
+sys.stdout.buffer.write(b"Content-Type: application/pkcs7-mime; smime-type=compressed-data; name=smime.p7z\r\n"
+    b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(der))
+"#;
+
 /// Who has a key: name, how it is made, certificate extensions.
 const PEOPLE: &[(&str, &str, &str)] = &[
     ("alice", "rsa:2048", BOTH),
@@ -56,6 +66,7 @@ impl Lab {
         let lab = Self {
             dir: tempfile::tempdir().unwrap(),
         };
+        lab.write("der.py", include_str!("der.py"));
         for root in ["root", "other-root"] {
             lab.openssl(&format!(
                 "req -x509 -newkey rsa:2048 -nodes -keyout {root}.key -out {root}.pem -days 3650 \
@@ -142,6 +153,12 @@ impl Lab {
             &format!("cms -sign -signer {name}.pem -inkey {name}.key {options}"),
             entity,
         )
+    }
+
+    /// Compresses `entity` (RFC 3274), which no installed toolkit does.
+    pub fn compress(&self, entity: &[u8]) -> Vec<u8> {
+        self.run("python3", &["-c", COMPRESS], entity)
+            .unwrap_or_else(|text| panic!("{text}"))
     }
 
     /// Encrypts `entity` with openssl to `recipients`; `options` are added.

@@ -18,6 +18,7 @@ mod forged;
 mod framing;
 mod gnupg;
 mod hostile;
+mod international;
 mod lab;
 mod nested;
 mod odd;

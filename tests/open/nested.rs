@@ -167,11 +167,7 @@ fn e10_hundred_layers_are_refused_fast_after_two_private_operations() {
 
 #[test]
 fn compressed_mail_is_inflated_and_bombs_are_not() {
-    let compress = |entity: &[u8]| {
-        lab()
-            .run("python3", &["-c", COMPRESS], entity)
-            .unwrap_or_else(|text| panic!("{text}"))
-    };
+    let compress = |entity: &[u8]| lab().compress(entity);
     let signed = lab().sign("alice", "", TEXT);
     let message = mail("alice@example.org", &compress(&signed));
     let world = World::of(&[]);
@@ -193,18 +189,52 @@ fn compressed_mail_is_inflated_and_bombs_are_not() {
     assert_eq!(opened.reason(), Some(Reason::LimitExceeded));
 }
 
-const COMPRESS: &str = r#"
-import base64, sys, zlib
-def tlv(tag, *parts):
-    body = b"".join(parts)
-    n = len(body)
-    d = n.to_bytes((n.bit_length() + 7) // 8, "big")
-    return bytes([tag]) + (bytes([n]) if n < 128 else bytes([128 + len(d)]) + d) + body
-data = bytes.fromhex("06092a864886f70d010701")
-kind = bytes.fromhex("060b2a864886f70d0109100109")
-zip = bytes.fromhex("060b2a864886f70d0109100308")
-content = tlv(48, data, tlv(0xa0, tlv(4, zlib.compress(sys.stdin.buffer.read(), 9))))
-der = tlv(48, kind, tlv(0xa0, tlv(48, tlv(2, b"\0"), tlv(48, zip), content)))
-sys.stdout.buffer.write(b"Content-Type: application/pkcs7-mime; smime-type=compressed-data; name=smime.p7z\r\n"
-    b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(der))
-"#;
+#[test]
+fn s42_hidden_fields_are_those_that_the_author_says_he_did_not_show() {
+    let entity = |hp: &str| {
+        format!(
+            "From: alice@example.org\r\nTo: list@example.org\r\nSubject: secret\r\n\
+             HP-Outer: From: alice@example.org\r\nHP-Outer: To: list@example.org\r\n\
+             HP-Outer: Subject: [...]\r\nContent-Type: text/plain{hp}\r\n\r\nx\r\n"
+        )
+    };
+    let hidden = |entity: &[u8]| {
+        let opened = World::of(&["list"]).open(&mail("alice@example.org", entity));
+        assert_eq!(opened.reason(), None);
+        let fields = opened.hidden_fields();
+        fields.iter().map(|field| field.value()).collect::<Vec<_>>()
+    };
+    let sealed = |entity: &[u8]| lab().encrypt("list.pem", "-aes-256-cbc", entity);
+    let cipher = entity("; hp=\"cipher\"");
+    for form in ["", "-nodetach"] {
+        let signed = lab().sign("alice", form, cipher.as_bytes());
+        assert_eq!(hidden(&sealed(&signed)), ["secret"]);
+        // What was not encrypted hides nothing, whatever it says.
+        assert!(hidden(&signed).is_empty());
+    }
+    assert_eq!(hidden(&sealed(cipher.as_bytes())), ["secret"]);
+    for hp in ["; hp=\"clear\"", "; protected-headers=\"v1\"", ""] {
+        assert!(hidden(&sealed(entity(hp).as_bytes())).is_empty(), "{hp}");
+    }
+}
+
+#[test]
+fn compression_alone_protects_no_header() {
+    let entity = b"From: bob@example.org\r\nSubject: inner\r\nContent-Type: text/plain; hp=\"clear\"\r\n\r\nx\r\n";
+    let subject = |entity: &[u8]| {
+        let opened = World::of(&["list"]).open(&mail("alice@example.org", entity));
+        assert_eq!(opened.reason().filter(|r| *r != Reason::FromMismatch), None);
+        let fields = opened.protected_fields()?;
+        let subject = fields.iter().find(|field| field.is("Subject"));
+        subject.map(|field| field.value())
+    };
+    let compressed = lab().compress(entity);
+    assert_eq!(subject(&compressed), None);
+    for protected in [
+        lab().sign("bob", "", &compressed),
+        lab().encrypt("list.pem", "-aes-256-cbc", &compressed),
+        lab().compress(&lab().sign("bob", "-nodetach", entity)),
+    ] {
+        assert_eq!(subject(&protected).as_deref(), Some("inner"));
+    }
+}

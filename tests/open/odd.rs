@@ -158,34 +158,31 @@ fn multiparts_are_verified_whatever_surrounds_their_parts() {
         .to_owned();
     let renamed = |name: &str| signed.replace(&boundary, name);
     let close = format!("--{boundary}--");
-    let micalg = signed.replace("micalg=\"sha-256\"", "micalg=sha1");
-    assert_ne!(micalg, signed);
     for text in [
-        signed.clone(),
         signed.replace('\n', "\r\n"),
-        micalg,
+        signed.replace("micalg=\"sha-256\"", "micalg=sha1"),
         signed.replace("micalg=\"sha-256\"; ", ""),
-        signed.replace("protocol=\"application/x-pkcs7-signature\"; ", ""),
-        signed.replace("x-pkcs7-signature", "pkcs7-signature"),
+        signed.replace("protocol=\"application/pkcs7-signature\"; ", ""),
+        signed.replace("pkcs7-signature", "x-pkcs7-signature"),
         signed.replace(
-            "protocol=\"application/x-pkcs7-signature\"",
+            "protocol=\"application/pkcs7-signature\"",
             "protocol=\"application/pkcs7-mime\"",
         ),
         signed.replace(
-            "Content-Type: application/x-pkcs7-signature;",
+            "Content-Type: application/pkcs7-signature;",
             "Content-Type: application/octet-stream;",
         ),
         signed.replace(
-            "Content-Type: application/x-pkcs7-signature; name=\"smime.p7s\"",
+            "Content-Type: application/pkcs7-signature; name=\"smime.p7s\"",
             "Content-Type: application/octet-stream",
         ),
         signed.replace(
-            "Content-Type: application/x-pkcs7-signature;",
+            "Content-Type: application/pkcs7-signature;",
             "Content-Type: application/pkcs7-mime;",
         ),
         signed
-            .replace("protocol=\"application/x-pkcs7-signature\"; ", "")
-            .replace("application/x-pkcs7-signature;", "application/pkcs7-mime;"),
+            .replace("protocol=\"application/pkcs7-signature\"; ", "")
+            .replace("application/pkcs7-signature;", "application/pkcs7-mime;"),
         signed.replace("This is an S/MIME signed message\n", ""),
         signed.replace(
             "This is an S/MIME signed message",
@@ -199,6 +196,7 @@ fn multiparts_are_verified_whatever_surrounds_their_parts() {
         renamed("=_a"),
         renamed(&"b".repeat(70)),
     ] {
+        assert_ne!(text, signed);
         let message = mail("alice@example.org", text.as_bytes());
         let opened = World::of(&[]).open(&message);
         assert_eq!(opened.signature(), Verdict::Valid, "{}", &text[..400]);

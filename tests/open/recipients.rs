@@ -249,3 +249,37 @@ fn s15_authenticated_ciphers_are_opened_and_short_tags_and_changes_are_not() {
         assert_eq!(reason(&short), Some(Reason::BadParameters), "{cipher}");
     }
 }
+
+#[test]
+fn x25519_recipients_are_opened_with_both_derivations_and_with_keying_material() {
+    // openssl 3.0 cannot write these (RFC 8418).
+    lab()
+        .run("python3", &["-c", X25519], b"")
+        .unwrap_or_else(|text| panic!("{text}"));
+    let world = World::of(&["x25519"]);
+    for words in [
+        "kdf=x963",
+        "kdf=hkdf",
+        "kdf=x963 ukm=ukm",
+        "kdf=hkdf ukm=ukm",
+    ] {
+        assert_opened(&world, &format!("to=x25519 {words}"));
+    }
+}
+
+/// Makes an X25519 key and a certificate for it.
+const X25519: &str = r#"
+import datetime
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization as s
+from cryptography.hazmat.primitives.asymmetric import x25519
+root = s.load_pem_private_key(open("root.key", "rb").read(), None)
+key = x25519.X25519PrivateKey.generate()
+now = datetime.datetime.now(datetime.timezone.utc)
+issuer = x509.load_pem_x509_certificate(open("root.pem", "rb").read()).subject
+cert = (x509.CertificateBuilder().subject_name(x509.Name([])).issuer_name(issuer).public_key(key.public_key())
+    .serial_number(x509.random_serial_number()).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=9))
+    .sign(root, hashes.SHA256()))
+open("x25519.pem", "wb").write(cert.public_bytes(s.Encoding.PEM))
+open("x25519.key", "wb").write(key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption()))
+"#;

@@ -24,6 +24,8 @@ fn post_signed_by_the_list_keeps_the_signature_of_the_author_inside() {
     let alice = Address::parse("alice@example.org").unwrap();
     let outer = Outer {
         fields: post.fields(),
+        protected_subject: None,
+        subject_is_hidden: false,
         policy: &policy,
         sequence: None,
         via: Some(&alice),
@@ -82,6 +84,59 @@ fn post_signed_by_the_list_keeps_the_signature_of_the_author_inside() {
 }
 
 #[test]
+fn s42_subject_that_the_author_hid_stands_inside_alone() {
+    let lab = Lab::new();
+    let list = lab.person("team", "EC:P-256", AGREE, "71");
+    let reader = lab.person("dora", "RSA:2048", ENCRYPT, "63");
+    let inner = Entity::parse(b"Subject: Lay\r\n offs\rX: y\r\n\r\n").unwrap();
+    let policy = policy();
+    let alice = Address::parse("alice@example.org").unwrap();
+    let text = b"Content-Type: text/plain\r\n\r\nhello\r\n";
+    let cipher = ContentCipher::Aes256Cbc;
+    for post in [
+        // The HP-Outer of the author did not tell the truth: his Subject stood outside.
+        &b"From: alice@example.org\r\nSubject: Layoffs\r\n\r\n"[..],
+        b"From: alice@example.org\r\n\r\n",
+    ] {
+        let post = Entity::parse(post).unwrap();
+        let outer = Outer {
+            fields: post.fields(),
+            protected_subject: inner.first("Subject").copied(),
+            subject_is_hidden: true,
+            policy: &policy,
+            sequence: None,
+            via: Some(&alice),
+        };
+        let signed = list_signed(text, &outer, Cover::Sealed, &list.pair(), &mut rng()).unwrap();
+        for entity in [&text[..], &signed] {
+            let sealing = Sealing::new(entity, &outer, &[cipher], &mut rng()).unwrap();
+            let copy = bytes(&sealing.copy_for(&ready(&reader), cipher).unwrap());
+            let shown = Entity::parse(&copy).unwrap();
+            let shown: Vec<String> = shown.all("Subject").map(|field| field.value()).collect();
+            let any = post.first("Subject").is_some();
+            assert_eq!(shown, if any { &["[...]"][..] } else { &[] });
+        }
+        // The list's own layer tells it to its readers; a bare CR starts no field of its own.
+        let mixed = lab.verify(&signed);
+        let mixed = Entity::parse(&mixed).unwrap();
+        assert_eq!(mixed.first("Subject").unwrap().value(), "Lay offs X: y");
+        assert!(mixed.first("X").is_none());
+        let noted: Vec<String> = mixed.all("HP-Outer").map(|field| field.value()).collect();
+        assert!(
+            !noted.iter().any(|noted| noted.contains("Lay")),
+            "{noted:?}"
+        );
+        // In clear the list repeats what it shows.
+        let clear = list_signed(text, &outer, Cover::Clear, &list.pair(), &mut rng()).unwrap();
+        let mixed = lab.verify(&clear);
+        let mixed = Entity::parse(&mixed).unwrap();
+        let repeated = mixed.first("Subject").map(|field| field.value());
+        let shown = post.first("Subject").map(|field| field.value());
+        assert_eq!(repeated, shown);
+    }
+}
+
+#[test]
 fn s42_list_signs_the_true_subject_where_the_outer_one_is_hidden() {
     let lab = Lab::new();
     let list = lab.person("team", "EC:P-256", AGREE, "71");
@@ -92,6 +147,8 @@ fn s42_list_signs_the_true_subject_where_the_outer_one_is_hidden() {
     let alice = Address::parse("alice@example.org").unwrap();
     let outer = Outer {
         fields: post.fields(),
+        protected_subject: None,
+        subject_is_hidden: false,
         policy: &policy,
         sequence: None,
         via: Some(&alice),

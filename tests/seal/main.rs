@@ -78,6 +78,8 @@ fn seal_to(entity: &[u8], ciphers: &[ContentCipher]) -> Sealing {
     let policy = policy();
     let outer = Outer {
         fields: post.fields(),
+        protected_subject: None,
+        subject_is_hidden: false,
         policy: &policy,
         sequence: Some(7),
         via: None,

@@ -54,6 +54,8 @@ fn clear_signed_post_passes_with_its_signature_and_its_bytes() {
     let policy = policy();
     let outer = Outer {
         fields: entity.fields(),
+        protected_subject: None,
+        subject_is_hidden: false,
         policy: &policy,
         sequence: Some(1),
         via: None,
@@ -189,6 +191,8 @@ fn outside_of_a_copy_shows_the_list_and_hides_what_it_must() {
     policy.subject = SubjectPolicy::Hide;
     let outer = Outer {
         fields: post.fields(),
+        protected_subject: None,
+        subject_is_hidden: false,
         policy: &policy,
         sequence: Some(7),
         via: None,

@@ -58,6 +58,8 @@ fn row(size: usize, people: &[Recipient], key: &str, cipher: ContentCipher) {
     let post = Entity::parse(HEADER).unwrap();
     let outer = Outer {
         fields: post.fields(),
+        protected_subject: None,
+        subject_is_hidden: false,
         policy: &policy,
         sequence: Some(1),
         via: None,

@@ -171,6 +171,8 @@ fn copy() -> Sealed {
     let post = Entity::parse(HEADER).unwrap();
     let outer = Outer {
         fields: post.fields(),
+        protected_subject: None,
+        subject_is_hidden: false,
         policy: &policy,
         sequence: Some(1),
         via: None,

@@ -134,10 +134,14 @@ fn changed_content_type_is_found() {
         &writer::oid(&oid::ENVELOPED_DATA),
         &element(0xa0, &[&octet_string(TEXT)]),
     ]);
-    assert_eq!(
-        forged.open(Legacy::ALL),
-        (Verdict::Invalid, Some(Reason::ContentTypeMismatch))
-    );
+    let opened = World::of(&[])
+        .legacy(Legacy::ALL)
+        .open(&binary("signed-data", &forged.der()));
+    assert_eq!(opened.signature(), Verdict::Invalid);
+    // That it is no content for us is said first.
+    assert_eq!(opened.reason(), Some(Reason::UnsupportedContent));
+    let signer = opened.signer().unwrap();
+    assert_eq!(signer.evidence.result, Err(Reason::ContentTypeMismatch));
 }
 
 #[test]

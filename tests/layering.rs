@@ -364,3 +364,14 @@ mod tests {
         assert_eq!(found("main.rs", "fn main() { listseal::cli::main() }"), "");
     }
 }
+
+#[test]
+fn faults_are_in_no_program_that_was_not_built_for_them() {
+    let program = std::fs::read(env!("CARGO_BIN_EXE_listseal")).unwrap();
+    for trace in ["FAULT met", "kill9"] {
+        let found = program
+            .windows(trace.len())
+            .any(|bytes| bytes == trace.as_bytes());
+        assert_eq!(found, cfg!(feature = "faults"), "{trace}");
+    }
+}

@@ -1,0 +1,145 @@
+//! Every call that touches the disk fails once, in every way that disks fail.
+
+use std::path::Path;
+
+use listseal::disk::faults::{self, FAULTS, Plan};
+
+use super::check::{Promises, check};
+use super::cuts::Bench;
+use super::disk::{Disk, Fate, read};
+use super::figures::{Dice, Figures};
+use super::life::{WATCHED, World};
+use super::relay::{End, Relay};
+
+const TEXT: &[u8] = b"Subject: errors\n\nThis text is durable or was not taken.\n";
+
+/// Lives of all kinds: holding, releasing, discarding, quarantine, replay, certificates.
+const SEEDS: u64 = 12;
+
+#[test]
+fn r2_intake_says_0_only_when_the_message_is_durable_and_byte_for_byte() {
+    let bench = Bench::new();
+    let (mut tried, mut figures) = (0, Figures::default());
+    for (name, fault) in FAULTS {
+        for at in 0.. {
+            let world = World::new();
+            let mut disk = Disk::new(&world.root, &WATCHED);
+            faults::begin(Plan {
+                fault: Some((at, fault)),
+                ..Plan::default()
+            });
+            let taken = world.accept(TEXT);
+            let plan = faults::end();
+            if !plan.met {
+                taken.unwrap();
+                break;
+            }
+            tried += 1;
+            if taken.is_ok() {
+                // The power fails at once, and everything unsynced is gone.
+                plan.trace.iter().for_each(|call| disk.call(call));
+                let promises = Promises::of(&plan.trace);
+                let checked = check(
+                    &bench.fresh(),
+                    &disk.after(Fate::Lost),
+                    &promises,
+                    &mut figures,
+                );
+                checked.unwrap_or_else(|broken| panic!("{name} at call {at}: {broken:?}"));
+            }
+            // Whatever it said, the next one is taken and nothing stands in its way.
+            world
+                .accept(TEXT)
+                .unwrap_or_else(|error| panic!("{name} at call {at}: {error:?}"));
+            assert!(
+                world.desk().unwrap().audit().unwrap().holds(),
+                "{name} at call {at}"
+            );
+        }
+    }
+    println!("{tried} calls of intake failed");
+    assert!(tried >= 8 * 8, "{tried}");
+}
+
+#[test]
+fn r7_daemon_goes_on_after_any_failed_call_with_all_that_was_promised() {
+    let bench = Bench::new();
+    let (mut tried, mut figures) = (0, Figures::default());
+    for (name, fault) in FAULTS {
+        for seed in 0..SEEDS {
+            for at in 0.. {
+                let world = World::new();
+                faults::begin(Plan {
+                    fault: Some((at, fault)),
+                    ..Plan::default()
+                });
+                let lived = world.live(&mut Dice(seed));
+                let plan = faults::end();
+                if !plan.met {
+                    lived.unwrap();
+                    break;
+                }
+                tried += 1;
+                let stops = plan.at_sync && fault != faults::Fault::Short;
+                assert!(
+                    !stops || lived.as_ref().is_err_and(|trouble| trouble.fatal),
+                    "{name} at call {at} of life {seed}: a failed sync is no end: {lived:?}"
+                );
+                if let Err(trouble) = &lived {
+                    let root = world.root.to_str().unwrap();
+                    assert!(
+                        trouble.text.contains(root),
+                        "names no place: {}",
+                        trouble.text
+                    );
+                }
+                let place = format!("{name} at call {at} of life {seed}: {lived:?}");
+                let promises = Promises::of(&plan.trace);
+                let files = read(&world.root, &WATCHED);
+                let checked = check(&bench.fresh(), &files, &promises, &mut figures);
+                checked.unwrap_or_else(|broken| panic!("{place}: {broken:?}"));
+            }
+        }
+    }
+    figures.tell(
+        "Failing calls",
+        &format!("{tried} calls"),
+        Path::new("/dev/shm"),
+        "cargo test --features faults --test crash errors",
+    );
+    assert!(tried > 2000, "{tried}");
+}
+
+#[test]
+fn e3_program_loses_nothing_whichever_call_of_a_run_fails() {
+    let mut met = 0;
+    for at in 0..200 {
+        let (name, _) = FAULTS[at % FAULTS.len()];
+        let relay = Relay::new(1);
+        assert_eq!(relay.queue("team", &relay.post(1), &[]).0, End::Code(0));
+        let fault = format!("{at}:{name}");
+        let (end, said) = relay.daemon(&[("FAULT", &fault)]);
+        let stopped = said.contains("FAULT met: sync") && name != "short";
+        if stopped && !said.contains("probe") {
+            assert_ne!(
+                end,
+                End::Code(0),
+                "{fault}: went on after a failed sync (R7): {said}"
+            );
+        }
+        relay.finish();
+        let figures = relay.judge(&[1]);
+        assert_eq!(
+            (figures.lost, figures.torn),
+            (0, 0),
+            "{fault}: {figures:?}\n{said}"
+        );
+        assert!(figures.duplicated <= 1, "{fault}: {figures:?}");
+        if !said.contains("FAULT met") {
+            break;
+        }
+        met += 1;
+    }
+    println!("{met} calls of a run failed");
+    assert!(met > 20, "{met}");
+}

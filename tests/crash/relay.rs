@@ -1,0 +1,201 @@
+//! The real program on a site, as an MTA and people run it, and the judge of what came of the posts.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+
+use super::common::mail::Parsed;
+use super::common::site::Site;
+use super::figures::Figures;
+
+pub const MEMBERS: [&str; 2] = ["alice", "bob"];
+
+/// A site whose spool, state and certificates lie in a directory of their own, and whose outgoing
+/// mail lies beside it: the receivers' disks do not fail.
+pub struct Relay {
+    pub site: Site,
+    pub connections: u64,
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Code(i32),
+    Killed,
+}
+
+impl Relay {
+    pub fn new(connections: u64) -> Self {
+        let site = Site::new();
+        let url = format!("dir://{}", site.path("outbox").display());
+        let relay = Self { site, connections };
+        relay.send_to(&url);
+        std::fs::create_dir(relay.site.path("disk")).unwrap();
+        relay.furnish();
+        relay
+    }
+
+    /// Sets where copies go.
+    pub fn send_to(&self, url: &str) {
+        self.site.write(
+            "listseal.toml",
+            format!(
+                "[paths]\nlists = \"lists\"\nspool = \"disk/spool\"\ncertificates = \"disk/certificates\"\n\
+                 state = \"disk/state\"\n[intake]\nmax_size = \"512 KiB\"\n[trust]\ncafile = \"ca.pem\"\n\
+                 [delivery]\ntransport = \"{url}\"\nconnections = {}\nretry_first = \"1 s\"\nretry_max = \"1 s\"\n",
+                self.connections
+            ),
+        );
+    }
+
+    /// Lists and certificates; `team` takes what anybody writes and seals it, `closed` refuses what
+    /// is not signed.
+    pub fn furnish(&self) {
+        let members: String = MEMBERS
+            .iter()
+            .map(|name| format!("{name}@example.org\n"))
+            .collect();
+        let open = "owners = [\"olga@example.org\"]\nsend = \"public\"\nencrypt = \"always\"\n";
+        self.site.list("team", open, &members);
+        self.site
+            .list("closed", "owners = [\"olga@example.org\"]\n", &members);
+        for name in MEMBERS {
+            self.site.certificate(
+                name,
+                Some(&format!("../disk/certificates/{name}@example.org")),
+            );
+        }
+    }
+
+    /// A post, which no other is like.
+    pub fn post(&self, number: u64) -> Vec<u8> {
+        format!(
+            "From: Alice <alice@example.org>\r\nTo: team@example.org\r\nSubject: {number}\r\n\
+             Message-ID: <{number}.crash@example.org>\r\nDate: Sat, 21 Nov 2026 12:00:00 +0000\r\n\
+             MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nPost {number}.\r\n"
+        )
+        .into_bytes()
+    }
+
+    /// Begins a command; `fail` names a crash point or a fault and is for the environment.
+    pub fn begin(&self, words: &[&str], fail: &[(&str, &str)]) -> Child {
+        let mut command = self.site.prepared(&["env"], words);
+        command.env_remove("FAIL").env_remove("FAULT");
+        for (name, value) in fail {
+            command.env(name, value);
+        }
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Runs a command to its end; what it said comes with it.
+    pub fn run(&self, words: &[&str], input: &[u8], fail: &[(&str, &str)]) -> (End, String) {
+        let mut child = self.begin(words, fail);
+        // One that ends early does not read it all.
+        let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), input);
+        let output = child.wait_with_output().unwrap();
+        let end = output.status.code().map_or(End::Killed, End::Code);
+        (end, String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    pub fn queue(&self, list: &str, post: &[u8], fail: &[(&str, &str)]) -> (End, String) {
+        let to = format!("{list}@example.org");
+        self.run(&["queue", &to, "--sender", "alice@example.org"], post, fail)
+    }
+
+    pub fn daemon(&self, fail: &[(&str, &str)]) -> (End, String) {
+        self.run(&["run", "--once"], b"", fail)
+    }
+
+    /// Lets the daemon work until nothing is left; people try again what was set aside.
+    pub fn finish(&self) {
+        for _ in 0..10 {
+            let (end, said) = self.daemon(&[]);
+            assert_eq!(end, End::Code(0), "{said}");
+            let rows = self.site.spool();
+            if rows.is_empty() {
+                return;
+            }
+            for row in rows.iter().filter(|row| row.state == "bad") {
+                let ended = self.site.command(&["spool", "retry", &row.id], b"");
+                assert_eq!(ended.code, 0, "{ended:?}");
+            }
+        }
+        panic!(
+            "the spool does not become empty: {:?}\n{}",
+            self.site.spool(),
+            self.site.log()
+        );
+    }
+
+    /// How many files wait in `new/`.
+    pub fn waiting(&self) -> usize {
+        std::fs::read_dir(self.site.path("disk/spool/new")).map_or(0, Iterator::count)
+    }
+
+    /// Copies that went out, by reader and Message-ID; notices under their reader alone.
+    pub fn copies(&self) -> BTreeMap<(String, String), u64> {
+        let mut copies = BTreeMap::new();
+        for mail in self.site.outbox() {
+            let id = if mail.from.is_empty() {
+                String::new()
+            } else {
+                Parsed::of(&mail.bytes)
+                    .value("Message-ID")
+                    .unwrap_or_default()
+            };
+            *copies.entry((mail.to, id)).or_default() += 1;
+        }
+        copies
+    }
+
+    /// Holds what came out against the posts that were accepted, each for every member; `accepted`
+    /// has the numbers of the posts.
+    pub fn judge(&self, accepted: &[u64]) -> Figures {
+        let audit = self.site.command(&["audit", "--json"], b"");
+        assert_eq!(audit.code, 0, "{audit:?}");
+        let sides: serde_json::Value = serde_json::from_str(&audit.stdout).unwrap();
+        let count = |side: usize, name: &str| sides[side][name].as_u64().unwrap();
+        let mut figures = Figures {
+            accepted: accepted.len() as u64,
+            sent: count(1, "sent"),
+            failed: count(1, "failed"),
+            withheld: count(1, "withheld"),
+            open: count(1, "open"),
+            ..Figures::default()
+        };
+        let copies = self.copies();
+        for number in accepted {
+            for member in MEMBERS {
+                let key = (
+                    format!("{member}@example.org"),
+                    format!("<{number}.crash@example.org>"),
+                );
+                match copies.get(&key) {
+                    None => figures.lost += 1,
+                    Some(times) => figures.duplicated += times - 1,
+                }
+            }
+        }
+        for mail in self
+            .site
+            .outbox()
+            .iter()
+            .filter(|mail| !mail.from.is_empty())
+        {
+            // A sealed copy is base64 to its last line, and ends there.
+            let text = String::from_utf8_lossy(&mail.bytes);
+            let whole = text.contains("application/pkcs7-mime") && text.ends_with("\r\n");
+            figures.torn += u64::from(!whole);
+        }
+        figures
+    }
+
+    pub fn spool(&self) -> PathBuf {
+        self.site.path("disk/spool")
+    }
+}

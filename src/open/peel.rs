@@ -138,14 +138,17 @@ impl Peeling<'_> {
             || says("protected-headers").is_some_and(|version| version.starts_with('v'));
         if marked {
             self.keep_header(entity);
+        }
+        let is_message = matches!(&*content_type.kind, "message/rfc822" | "message/global");
+        if !is_message || says("forwarded").as_deref() == Some("yes") {
             return;
         }
-        if content_type.kind != "message/rfc822" || says("forwarded").as_deref() == Some("yes") {
-            return;
-        }
+        // Marked or not: readers of the older form show the author of the message inside (S30).
         let author = entity.decoded_body().map(Wiped::new).and_then(|body| {
             let inner = Entity::parse(&body)?;
-            self.keep_header(&inner);
+            if !marked {
+                self.keep_header(&inner);
+            }
             Ok(inner.first("From").map(|_| sender::author(&inner)))
         });
         match author {

@@ -270,6 +270,7 @@ fn s30_from_inside_the_signature_must_be_the_outer_one() {
             "Content-Type: message/rfc822{more}\r\n\r\nFrom: {from}\r\nSubject: x\r\n\r\nhi\r\n"
         )
     };
+    let global = |from: &str| wrapped(from, "").replace("message/rfc822", "message/global");
     for (entity, proven) in [
         (inner("Alice <alice@example.org>"), true),
         (inner("bob@example.org"), false),
@@ -278,6 +279,11 @@ fn s30_from_inside_the_signature_must_be_the_outer_one() {
         (wrapped("bob@example.org", "; forwarded=no"), false),
         (wrapped("bob@example.org", ""), false),
         (wrapped("bob@example.org", "; forwarded=yes"), true),
+        (wrapped("bob@example.org", "; hp=\"clear\""), false),
+        (wrapped("bob@example.org", "; protected-headers=v1"), false),
+        (wrapped("alice@example.org", "; hp=\"clear\""), true),
+        (global("bob@example.org"), false),
+        (global("alice@example.org"), true),
     ] {
         for form in ["", "-nodetach"] {
             let signed = lab().sign("alice", form, entity.as_bytes());

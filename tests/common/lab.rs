@@ -16,6 +16,7 @@
 //! | `middle` | issued by an authority below the first one, which signed mail encloses |
 //! | `untrusted` | issued by an authority that nobody trusts |
 //! | `elsewhere` | the certificate names alice@elsewhere.example |
+//! | `utf8` | the certificate names öalice@example.org, as SmtpUTF8Mailbox (RFC 9598) |
 //! | `chain` | the file holds the certificate of the issuer, too |
 //! | `locked` | the private key is encrypted with [`PASSPHRASE`] |
 //! | anything else | another generation: a key of its own, else like the rest says |
@@ -172,7 +173,16 @@ impl Lab {
         } else {
             DOMAIN
         };
-        let address = format!("{person}@{domain}");
+        let address = if has("utf8") {
+            format!("ö{person}@{domain}")
+        } else {
+            format!("{person}@{domain}")
+        };
+        let mailbox = if has("utf8") {
+            format!("@san\n[san]\notherName=1.3.6.1.5.5.7.8.9;FORMAT:UTF8,UTF8:{address}")
+        } else {
+            format!("email:{address}")
+        };
         let curve = [("ec", "P-256"), ("p384", "P-384"), ("p521", "P-521")]
             .into_iter()
             .find(|(word, _)| has(word));
@@ -203,7 +213,7 @@ impl Lab {
         write!(
             extensions,
             "basicConstraints=CA:FALSE\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n\
-             keyUsage=critical,{usage}\nextendedKeyUsage=emailProtection\nsubjectAltName=email:{address}\n"
+             keyUsage=critical,{usage}\nextendedKeyUsage=emailProtection\nsubjectAltName={mailbox}\n"
         )
         .unwrap();
         std::fs::write(self.dir.join(format!("{name}.ext")), extensions).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
-use crate::vectors;
+use crate::{lines, vectors};
 
 /// Valid paths that are refused, and the reason with which.
 pub struct Ledger(BTreeMap<String, String>);
@@ -12,23 +12,12 @@ impl Ledger {
     /// Returns the entries of one section of `ledger`: lines of name and reason code below
     /// `[section]`, each under a comment that says why.
     pub fn read(section: &str) -> Self {
-        let mut here = false;
-        let mut explained = false;
-        let mut entries = BTreeMap::new();
-        for line in include_str!("ledger").lines().map(str::trim) {
-            if let Some(name) = line.strip_prefix('[') {
-                here = name.strip_suffix(']') == Some(section);
-            } else if line.starts_with('#') {
-                explained = true;
-            } else if line.is_empty() {
-                explained = false;
-            } else if here {
-                let (name, reason) = line.split_once(' ').expect("a name and a reason code");
-                assert!(explained, "{name}: excused without a word on why");
-                entries.insert(name.to_owned(), reason.trim().to_owned());
-            }
-        }
-        Self(entries)
+        let lines = lines::section(include_str!("ledger"), section);
+        let entry = |line: &str| {
+            let (name, reason) = line.split_once(' ').expect("a name and a reason code");
+            (name.to_owned(), reason.trim().to_owned())
+        };
+        Self(lines.into_iter().map(entry).collect())
     }
 }
 

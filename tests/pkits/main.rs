@@ -24,6 +24,8 @@
 )]
 
 mod ledger;
+#[path = "../common/ledger.rs"]
+mod lines;
 mod vectors;
 
 use getrandom::SysRng;

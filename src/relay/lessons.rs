@@ -16,6 +16,7 @@ use crate::model::plan::Item;
 use crate::notice::{Kind, Variable};
 use crate::open::Opened;
 use crate::pki::capabilities::{content_ciphers, reads_oaep};
+use crate::pki::path::Work;
 use crate::pki::{Certificate, Slot};
 use crate::relay::{Case, Noted, Present};
 
@@ -60,9 +61,10 @@ impl Lessons {
             enclosed: opened.enclosed(),
             preferred: signer.evidence.encryption_certificate.as_ref(),
         };
+        let mut work = Work::default();
         let trusted = |one: &Certificate, purpose| {
-            case.belief
-                .issuers(one, opened.enclosed(), purpose, case.now)
+            let pool = opened.enclosed();
+            case.belief.issuers(one, pool, purpose, case.now, &mut work)
         };
         for learned in harvest(&evidence, trusted) {
             let choice = match (case.in_force)(&learned.address, learned.slot) {

@@ -41,7 +41,7 @@ use crate::model::{Address, Envelope, Reason};
 use crate::notice::manners::{Incoming, may_answer};
 use crate::notice::{Kind, Variable};
 use crate::pki::anchors::Anchors;
-use crate::pki::path::{Chain, ChainVerdict, Purpose, Query, validate};
+use crate::pki::path::{Chain, ChainVerdict, Purpose, Query, Work, validate, validate_within};
 use crate::pki::revocation::Crls;
 use crate::pki::{Certificate, Slot};
 
@@ -139,7 +139,7 @@ pub enum Content {
 
 impl Belief<'_> {
     /// Returns the certificates between `leaf` and its anchor, where it has a trusted chain for
-    /// `purpose` over those in `pool`.
+    /// `purpose` over those in `pool`, within the work that is left.
     #[must_use]
     pub fn issuers(
         &self,
@@ -147,8 +147,9 @@ impl Belief<'_> {
         pool: &[Certificate],
         purpose: Purpose,
         now: OffsetDateTime,
+        work: &mut Work,
     ) -> Option<Vec<Certificate>> {
-        let chain = self.chain(leaf, pool, purpose, now);
+        let chain = validate_within(&self.query(leaf, pool, purpose, now), work);
         let above = chain.path.get(1..).unwrap_or_default();
         let issuers = above.split_last().map_or(&[][..], |(_, issuers)| issuers);
         (chain.verdict == ChainVerdict::Trusted).then(|| issuers.to_vec())
@@ -163,7 +164,17 @@ impl Belief<'_> {
         purpose: Purpose,
         now: OffsetDateTime,
     ) -> Chain {
-        validate(&Query {
+        validate(&self.query(leaf, pool, purpose, now))
+    }
+
+    fn query<'q>(
+        &'q self,
+        leaf: &'q Certificate,
+        pool: &'q [Certificate],
+        purpose: Purpose,
+        now: OffsetDateTime,
+    ) -> Query<'q> {
+        Query {
             leaf,
             pool,
             anchors: self.anchors,
@@ -172,7 +183,7 @@ impl Belief<'_> {
             purpose,
             legacy: self.legacy,
             revocation: self.revocation,
-        })
+        }
     }
 }
 

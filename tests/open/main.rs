@@ -10,6 +10,7 @@
 )]
 
 mod attributes;
+mod budget;
 #[path = "../common/mod.rs"]
 mod common;
 mod encodings;

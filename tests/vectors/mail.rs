@@ -14,6 +14,7 @@ use listseal::cms::enveloped::{Enveloped, PrivateOperations};
 use listseal::cms::signed::Signed;
 use listseal::model::list::Legacy;
 use listseal::pki::key::{KeyError, KeyKind, KeyPair, PrivateKey};
+use listseal::pki::path::Work;
 use listseal::pki::{Certificate, Digest, pem};
 
 pub type Bytes = Vec<u8>;
@@ -172,7 +173,7 @@ pub fn verify(object: &[u8]) -> Option<&'static str> {
     assert_eq!(info.kind, ContentKind::Signed);
     let signed = Signed::parse(info.content).unwrap();
     let content = signed.content().unwrap();
-    let evidence = signed.verify(content, &[], Legacy::ALL);
+    let evidence = signed.verify(content, &[], Legacy::ALL, &mut Work::default());
     let [signer] = evidence.as_slice() else {
         panic!("one signer");
     };

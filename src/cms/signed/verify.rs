@@ -21,6 +21,7 @@ use crate::cms::content_info::ContentKind;
 use crate::model::Reason;
 use crate::model::list::Legacy;
 use crate::pki::certificate::{Certificate, CertificateError};
+use crate::pki::path::Work;
 use crate::pki::public_key::KeyProblem;
 use crate::pki::signature::{Digest, SignatureAlgorithm, SignatureError, verify};
 use crate::pki::time as asn1_time;
@@ -42,16 +43,33 @@ pub struct SignerEvidence {
     pub capabilities: Option<Vec<u8>>,
     /// The enclosed certificate that the signer wants mail to be encrypted to.
     pub encryption_certificate: Option<Certificate>,
+    /// True where the signature value covers the content itself.
+    bare: bool,
+}
+
+impl SignerEvidence {
+    /// True where the signature is over other content than it was checked with, or may be.
+    #[must_use]
+    pub fn is_over_other_content(&self) -> bool {
+        match self.result {
+            Err(Reason::DigestMismatch) => true,
+            Err(Reason::SignatureMismatch) => self.bare,
+            _ => false,
+        }
+    }
 }
 
 impl<'a> Signed<'a> {
     /// Checks every signer over `content`; certificates are searched in the bag, then in `extra`.
+    ///
+    /// Whose signature is beyond the work that is left gets [`Reason::LimitExceeded`].
     #[must_use]
     pub fn verify(
         &self,
         content: &[u8],
         extra: &[Certificate],
         legacy: Legacy,
+        work: &mut Work,
     ) -> Vec<SignerEvidence> {
         let mut digested = Digested {
             content,
@@ -59,7 +77,7 @@ impl<'a> Signed<'a> {
         };
         self.signers
             .iter()
-            .map(|signer| self.evidence(signer, &mut digested, extra, legacy))
+            .map(|signer| self.evidence(signer, &mut digested, extra, legacy, work))
             .collect()
     }
 
@@ -69,6 +87,7 @@ impl<'a> Signed<'a> {
         content: &mut Digested<'_>,
         extra: &[Certificate],
         legacy: Legacy,
+        work: &mut Work,
     ) -> SignerEvidence {
         let der = signer.attributes.as_ref().map(attributes::der);
         let attributes = signer
@@ -93,9 +112,12 @@ impl<'a> Signed<'a> {
             .and_then(|covered| {
                 let mut outcome = None;
                 for candidate in candidates {
-                    let checked = check(signer, &covered, candidate, legacy);
+                    let checked = check(signer, &covered, candidate, legacy, work);
                     if checked.is_ok() {
                         certificate = Some(candidate);
+                        return checked;
+                    }
+                    if checked == Err(Reason::LimitExceeded) {
                         return checked;
                     }
                     outcome.get_or_insert(checked);
@@ -103,6 +125,7 @@ impl<'a> Signed<'a> {
                 outcome.unwrap_or_else(|| Err(self.missing(&signer.id)))
             });
         SignerEvidence {
+            bare: signer.attributes.is_none(),
             certificate: certificate.cloned(),
             result,
             digest: digest_of(&signer.digest).map_or_else(
@@ -292,12 +315,14 @@ fn check(
     covered: &Covered<'_>,
     certificate: &Certificate,
     legacy: Legacy,
+    work: &mut Work,
 ) -> Result<(), Reason> {
     let key = certificate.public_key().map_err(|error| match error {
         CertificateError::Key(KeyProblem::Unsupported) => Reason::UnsupportedAlgorithm,
         _ => Reason::CertificateMalformed,
     })?;
-    let holds = |message: &[u8]| {
+    let mut holds = |message: &[u8]| {
+        work.signature().map_err(|_| Reason::LimitExceeded)?;
         verify(&key, &covered.algorithm, message, signer.signature, legacy)
             .map_err(SignatureError::reason)
     };

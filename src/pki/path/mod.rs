@@ -34,7 +34,7 @@ use crate::pki::certificate::Certificate;
 use crate::pki::revocation::Crls;
 use crate::pki::signature::SignatureError;
 
-use work::Work;
+pub use work::Work;
 
 /// What a certificate is to be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,8 +139,14 @@ impl serde::Serialize for ChainVerdict {
 /// states about itself (validity, usage, constraints) still holds.
 #[must_use]
 pub fn validate(query: &Query<'_>) -> Chain {
-    let mut work = Work::default();
-    let mut search = Search::new(query, Part::Holder, &mut work);
+    validate_within(query, &mut Work::default())
+}
+
+/// As [`validate`], within the work that is left for a message of which something was asked before.
+#[must_use]
+pub fn validate_within(query: &Query<'_>, work: &mut Work) -> Chain {
+    work.begin();
+    let mut search = Search::new(query, Part::Holder, work);
     let mut path = vec![query.leaf.clone()];
     let outcome = search.extend(&mut path);
     let (best, fallback) = (search.best, search.fallback);
@@ -154,7 +160,7 @@ pub fn validate(query: &Query<'_>) -> Chain {
         // same is to know it.
         (_, Some((Some(reason), path)))
             if ChainVerdict::of(reason) != ChainVerdict::Broken
-                && (reason == Reason::Revoked || is_revoked(query, &path, &mut work)) =>
+                && (reason == Reason::Revoked || is_revoked(query, &path, work)) =>
         {
             Chain {
                 verdict: ChainVerdict::Revoked,

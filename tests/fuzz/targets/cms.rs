@@ -11,7 +11,7 @@ use listseal::cms::content_info::{ContentInfo, ContentKind};
 use listseal::cms::enveloped::Enveloped;
 use listseal::cms::signed::{Signed, SignerEvidence};
 use listseal::model::list::{Legacy, Revocation};
-use listseal::pki::path::validate;
+use listseal::pki::path::{Work, validate};
 use listseal::pki::{Certificate, ChainVerdict, Crls, Purpose, Query};
 
 use super::world::{NOW, is_marked, world};
@@ -117,7 +117,7 @@ pub fn verify(data: &[u8]) {
     let content = signed.content().unwrap_or(detached);
     let longer = [content, b"\n"].concat();
     let crls = Crls::new(signed.crls());
-    for one in signed.verify(&longer, &[], Legacy::ALL) {
+    for one in signed.verify(&longer, &[], Legacy::ALL, &mut Work::default()) {
         assert!(one.result.is_err(), "verifies over other content");
     }
     for one in lenient.iter().filter(|one| one.result.is_ok()) {
@@ -160,7 +160,12 @@ fn verdicts(object: &[u8], detached: &[u8], legacy: Legacy) -> Vec<SignerEvidenc
         return Vec::new();
     };
     let extra: Vec<Certificate> = world().certificates().cloned().collect();
-    signed.verify(signed.content().unwrap_or(detached), &extra, legacy)
+    signed.verify(
+        signed.content().unwrap_or(detached),
+        &extra,
+        legacy,
+        &mut Work::default(),
+    )
 }
 
 fn is_trusted(leaf: &Certificate, pool: &[Certificate], crls: &Crls) -> bool {

@@ -31,6 +31,11 @@ def mime():
             write(f"fields-{field.decode().lower()}-{name}", many * 250 + text)
     write("continuations", b"Content-Type: application/pkcs7-mime" + b"".join(
         b";\r\n name*%d=%b" % (n, b"x" * 50) for n in range(900)) + b"\r\n" + text)
+    # Parameters of as many names as there is room for, in one part and in each of many.
+    names = b"Content-Type: text/plain" + b"".join(b";a%d*0=x" % n for n in range(6_000)) + b"\r\n"
+    write("parameters", names + text)
+    write("parameters-parts", HEAD + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + (
+        b"--b\r\n" + names + b"\r\nx\r\n") * 14)
     for kind in [b"mixed", b"signed; protocol=\"application/pkcs7-signature\"", b"alternative", b"digest"]:
         short = kind.split(b";")[0].decode()
         for depth in [100, 10_000]:

@@ -68,6 +68,12 @@ def signed():
     write("names-long", mail(text, [der(leaf(subject=many)) for _ in range(16)], [signer(digest, wide)] * 8))
     write("names-long-certs-only", binary(info(SIGNED, b"\2\1\1", tlv(49), seq(DATA), tlv(
         0xa0, *[der(leaf(subject=many)) for _ in range(16)]), tlv(49))))
+    # Each of the names is compared with each of the constraints of the authority above.
+    away = [x509.DirectoryName(common(f"away {n}")) for n in range(1_500)]
+    above = issue(ca_key.public_key(), common("narrow"), ca.subject, ca_key,
+                  [x509.BasicConstraints(ca=True, path_length=None), x509.NameConstraints(None, away)])
+    below = leaf(subject=many, issuer=common("narrow"))
+    write("names-excluded", mail(text, [der(below), der(above)], [signer(digest, below)] * 8))
     addresses = x509.SubjectAlternativeName([x509.RFC822Name(f"a{n}@e.example") for n in range(3_700)])
     crowd = leaf(addresses)
     write("addresses", mail(text, [der(crowd)], [signer(digest, crowd)] * 8))

@@ -90,11 +90,12 @@ impl Constraints {
     }
 
     fn check_name(&self, name: &GeneralName<'_>, work: &mut Work) -> Result<(), Reason> {
+        let asked = Asked::new(name);
         for list in &self.permitted {
             work.compare(list.len())?;
             let mut same_form = list.iter().filter(|tree| tree.is_about(name)).peekable();
             if same_form.peek().is_some()
-                && !same_form.any(|tree| tree.holds(name, Case::Kept) == Some(true))
+                && !same_form.any(|tree| tree.holds(&asked, Case::Kept) == Some(true))
             {
                 return Err(Reason::NameConstraint);
             }
@@ -102,7 +103,7 @@ impl Constraints {
         work.compare(self.excluded.len())?;
         for tree in self.excluded.iter().filter(|tree| tree.is_about(name)) {
             // A name that cannot be read might be inside.
-            if tree.holds(name, Case::Ignored) != Some(false) {
+            if tree.holds(&asked, Case::Ignored) != Some(false) {
                 return Err(Reason::NameConstraint);
             }
         }
@@ -165,19 +166,20 @@ impl Subtree {
     }
 
     /// True when `name` lies inside; `None` where that cannot be told.
-    fn holds(&self, name: &GeneralName<'_>, case: Case) -> Option<bool> {
-        match (self, name) {
-            (Self::Email(base), GeneralName::Email(bytes) | GeneralName::Utf8Email(bytes))
-            | (Self::Principal(base), GeneralName::Principal(bytes)) => {
-                holds_email(base, std::str::from_utf8(bytes).ok()?, case)
+    fn holds(&self, asked: &Asked<'_>, case: Case) -> Option<bool> {
+        match (self, asked.name) {
+            (Self::Email(base), GeneralName::Email(_) | GeneralName::Utf8Email(_))
+            | (Self::Principal(base), GeneralName::Principal(_)) => {
+                let (local, host) = asked.mailbox.as_ref()?;
+                Some(holds_email(base, local, host, case))
             }
             (Self::Dns(base), GeneralName::Dns(bytes)) => {
                 let host = std::str::from_utf8(bytes).ok()?.to_ascii_lowercase();
                 let base = base.strip_prefix('.').unwrap_or(base);
                 Some(base.is_empty() || host == base || is_below(&host, base))
             }
-            (Self::Directory(base), GeneralName::Directory(der)) => {
-                Some(Canonical::new(der).is_within(base))
+            (Self::Directory(base), GeneralName::Directory(_)) => {
+                Some(asked.directory.as_ref()?.is_within(base))
             }
             (Self::Uri(base), GeneralName::Uri(bytes)) => {
                 let text = std::str::from_utf8(bytes).ok()?;
@@ -198,20 +200,51 @@ impl Subtree {
     }
 }
 
-/// A mailbox, a host, or every host below `.domain`; `@host` is how Microsoft's tools spell a host.
-fn holds_email(base: &str, mailbox: &str, case: Case) -> Option<bool> {
-    let (local, host) = mailbox.rsplit_once('@')?;
+/// A name in the form that is compared, made once for all subtrees.
+struct Asked<'a> {
+    name: &'a GeneralName<'a>,
+    /// Of a directory name.
+    directory: Option<Canonical>,
+    /// Local part and host of a mailbox or principal, if it can be read.
+    mailbox: Option<(&'a str, String)>,
+}
+
+impl<'a> Asked<'a> {
+    fn new(name: &'a GeneralName<'a>) -> Self {
+        Self {
+            name,
+            directory: match name {
+                GeneralName::Directory(der) => Some(Canonical::new(der)),
+                _ => None,
+            },
+            mailbox: match name {
+                GeneralName::Email(bytes)
+                | GeneralName::Utf8Email(bytes)
+                | GeneralName::Principal(bytes) => mailbox(bytes),
+                _ => None,
+            },
+        }
+    }
+}
+
+fn mailbox(bytes: &[u8]) -> Option<(&str, String)> {
+    let (local, host) = std::str::from_utf8(bytes).ok()?.rsplit_once('@')?;
     let host = crate::model::address::canonical_domain(host).ok()?;
+    Some((local, host))
+}
+
+/// A mailbox, a host, or every host below `.domain`; `@host` is how Microsoft's tools spell a host.
+fn holds_email(base: &str, local: &str, host: &str, case: Case) -> bool {
     match base.rsplit_once('@') {
-        Some(("", base_host)) => Some(base_host.eq_ignore_ascii_case(&host)),
+        Some(("", base_host)) => base_host.eq_ignore_ascii_case(host),
         Some((base_local, base_host)) => {
             let same_local = match case {
                 Case::Kept => base_local == local,
                 Case::Ignored => base_local.eq_ignore_ascii_case(local),
             };
-            Some(same_local && base_host.eq_ignore_ascii_case(&host))
+            same_local && base_host.eq_ignore_ascii_case(host)
         }
-        None => Some(base.is_empty() || holds_host(&base.to_ascii_lowercase(), &host)),
+        None => base.is_empty() || holds_host(&base.to_ascii_lowercase(), host),
     }
 }
 
@@ -267,7 +300,8 @@ mod tests {
             ("example.org", "no-at-sign", None),
             ("example.org", "a@b c", None),
         ] {
-            let says = holds_email(base, mailbox, Case::Kept);
+            let says = super::mailbox(mailbox.as_bytes())
+                .map(|(local, host)| holds_email(base, local, &host, Case::Kept));
             assert_eq!(says, inside, "{base} {mailbox}");
         }
     }

@@ -119,6 +119,7 @@ oids! {
     EXTENDED_KEY_USAGE, "2.5.29.37", "RFC 5280 section 4.2.1.12";
     INHIBIT_ANY_POLICY, "2.5.29.54", "RFC 5280 section 4.2.1.14";
     ANY_EXTENDED_KEY_USAGE, "2.5.29.37.0", "RFC 5280 section 4.2.1.12";
+    NETSCAPE_CERT_TYPE, "2.16.840.1.113730.1.1", "Netscape: what a certificate is for, before keyUsage";
     EMAIL_PROTECTION, "1.3.6.1.5.5.7.3.4", "RFC 5280 section 4.2.1.12";
     SMTP_UTF8_MAILBOX, "1.3.6.1.5.5.7.8.9", "RFC 9598";
     USER_PRINCIPAL_NAME, "1.3.6.1.4.1.311.20.2.3", "Microsoft: a name to log in with, like an address";

@@ -174,6 +174,24 @@ impl Certificate {
         }
     }
 
+    /// Returns true when Netscape's certificate type is absent or names mail, or TLS clients: many
+    /// who issued for people named these alone. OpenSSL judges so too (contract G10).
+    ///
+    /// # Errors
+    ///
+    /// [`Asn1Error`] where the extension is malformed.
+    pub fn is_of_mail_type(&self) -> Result<bool, Asn1Error> {
+        const MAIL_OR_CLIENT: u8 = 0b1010_0000;
+        let Some(extension) = self.extension(&oid::NETSCAPE_CERT_TYPE) else {
+            return Ok(true);
+        };
+        match Reader::only(extension.value, tag::BIT_STRING)?.content {
+            [0..=7, first] => Ok(first & MAIL_OR_CLIENT != 0),
+            [0] => Ok(false),
+            _ => Err(Asn1Error::Value),
+        }
+    }
+
     /// Returns true when the extended key usage is absent or holds emailProtection or any
     /// (RFC 8550 section 4.4.4).
     ///

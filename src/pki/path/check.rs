@@ -144,10 +144,12 @@ fn policies(path: &[Certificate]) -> Result<(), Reason> {
 }
 
 fn leaf_usage(query: &Query<'_>) -> Result<(), Reason> {
-    match query.leaf.is_for_email() {
-        Ok(true) => {}
-        Ok(false) => return Err(Reason::UsageEmail),
-        Err(_) => return Err(Reason::CertificateMalformed),
+    for fits in [query.leaf.is_for_email(), query.leaf.is_of_mail_type()] {
+        match fits {
+            Ok(true) => {}
+            Ok(false) => return Err(Reason::UsageEmail),
+            Err(_) => return Err(Reason::CertificateMalformed),
+        }
     }
     let usage = query.leaf.usage();
     match query.purpose {

@@ -113,6 +113,13 @@ fn s29_each_rule_decides_as_openssl_does() {
             "extendedKeyUsage=serverAuth",
             no(BadUsage, Reason::UsageEmail),
         ),
+        (&["root"], "nsCertType=email,server", TRUSTED),
+        (&["root"], "nsCertType=client", TRUSTED),
+        (
+            &["root"],
+            "nsCertType=server,objsign",
+            no(BadUsage, Reason::UsageEmail),
+        ),
         (
             &["root"],
             "1.2.3.4=critical,ASN1:NULL",

@@ -19,11 +19,15 @@ use common::site::Site;
 #[derive(Clone, Default)]
 struct Hop {
     port: u16,
-    /// Whether mails are answered.
+    /// Whether it answers where it is slow.
     answers: Arc<AtomicBool>,
-    /// Mails that wait for their answer.
+    /// Where it is slow: at a command, or at the greeting.
+    slow: Arc<Mutex<&'static str>>,
+    /// Answers that are waited for.
     pending: Arc<AtomicUsize>,
     connections: Arc<AtomicUsize>,
+    /// RCPT commands, whatever the answer.
+    asked: Arc<AtomicUsize>,
     /// Recipients of mails that came whole, in order, whether answered or not.
     whole: Arc<Mutex<Vec<Vec<String>>>>,
     /// Who is refused, and with which reply.
@@ -31,13 +35,19 @@ struct Hop {
 }
 
 impl Hop {
+    /// A server that answers at once, or holds mails back.
     fn start(answers: bool) -> Self {
+        Self::slow_at("BDAT", answers)
+    }
+
+    fn slow_at(step: &'static str, answers: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let hop = Self {
             port: listener.local_addr().unwrap().port(),
             ..Self::default()
         };
         hop.answers.store(answers, Ordering::SeqCst);
+        *hop.slow.lock().unwrap() = step;
         let serving = hop.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -53,6 +63,7 @@ impl Hop {
     fn serve(&self, mut out: TcpStream) -> std::io::Result<()> {
         let mut lines = BufReader::new(out.try_clone()?);
         let mut to: Vec<String> = Vec::new();
+        self.dawdle("greeting");
         out.write_all(b"220 hop\r\n")?;
         loop {
             let mut line = String::new();
@@ -67,6 +78,7 @@ impl Hop {
                     "250 ok".to_owned()
                 }
                 "RCPT" => {
+                    self.asked.fetch_add(1, Ordering::SeqCst);
                     let address = line["RCPT TO:<".len()..].trim_end_matches('>').to_owned();
                     let refused = self.refused.lock().unwrap().get(&address).cloned();
                     if refused.is_none() {
@@ -78,17 +90,25 @@ impl Hop {
                     let size = line.split(' ').nth(1).unwrap().parse().unwrap();
                     lines.read_exact(&mut vec![0; size])?;
                     self.whole.lock().unwrap().push(to.clone());
-                    self.pending.fetch_add(1, Ordering::SeqCst);
-                    while !self.answers.load(Ordering::SeqCst) {
-                        std::thread::sleep(Duration::from_millis(10));
-                    }
-                    self.pending.fetch_sub(1, Ordering::SeqCst);
                     "250 kept".to_owned()
                 }
                 _ => "250 ok".to_owned(),
             };
+            self.dawdle(line.get(..4).unwrap_or_default());
             out.write_all(format!("{reply}\r\n").as_bytes())?;
         }
+    }
+
+    /// Holds an answer back until it may go, where it is slow.
+    fn dawdle(&self, step: &str) {
+        if *self.slow.lock().unwrap() != step {
+            return;
+        }
+        self.pending.fetch_add(1, Ordering::SeqCst);
+        while !self.answers.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.pending.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// How often each member was sent the post; no transaction had two recipients (S41).
@@ -200,6 +220,61 @@ fn r16_orderly_stop_waits_for_the_answers_and_sends_nothing_twice() {
 }
 
 #[test]
+fn r16_stop_in_a_transaction_finishes_it_and_begins_no_other() {
+    for step in ["MAIL", "RCPT"] {
+        let hop = Hop::slow_at(step, false);
+        let site = site(&hop);
+        let mut daemon = Daemon::start(&site);
+        until("four transactions", || {
+            hop.pending.load(Ordering::SeqCst) == 4
+        });
+        daemon.terminate();
+        std::thread::sleep(Duration::from_millis(300));
+        hop.answers.store(true, Ordering::SeqCst);
+        assert_eq!(daemon.end(), Some(0), "{step}");
+        assert_eq!(hop.copies().len(), 4, "{step}");
+        all_settled(&site, &hop, 1);
+    }
+}
+
+#[test]
+fn r16_stop_before_any_transaction_waits_for_nobody() {
+    for step in ["greeting", "EHLO"] {
+        let hop = Hop::slow_at(step, false);
+        let site = site(&hop);
+        let mut daemon = Daemon::start(&site);
+        until("four conversations", || {
+            hop.pending.load(Ordering::SeqCst) == 4
+        });
+        let begin = Instant::now();
+        daemon.terminate();
+        assert_eq!(daemon.end(), Some(0), "{step}");
+        // The server never answered: waiting for it would have taken half a minute.
+        assert!(begin.elapsed() < Duration::from_secs(25), "{step}");
+        assert!(hop.copies().is_empty(), "{step}");
+        hop.answers.store(true, Ordering::SeqCst);
+        all_settled(&site, &hop, 1);
+    }
+}
+
+#[test]
+fn r16_stop_while_a_message_is_opened_or_waits_leaves_it_to_the_next_run() {
+    let hop = Hop::start(true);
+    let site = site(&hop);
+    let begin = Instant::now();
+    for pause in [0, 2, 5, 10, 20, 40, 80] {
+        let mut daemon = Daemon::start(&site);
+        until("the lock", || site.path("spool/lock").exists());
+        std::thread::sleep(Duration::from_millis(pause));
+        daemon.terminate();
+        // Before it listens for signals the signal ends it, which is no orderly stop and harms none.
+        assert!(matches!(daemon.end(), Some(0) | None));
+    }
+    assert!(begin.elapsed() < Duration::from_secs(100));
+    all_settled(&site, &hop, 1);
+}
+
+#[test]
 fn r16_stop_waits_half_a_minute_and_the_copies_in_flight_may_come_twice() {
     let hop = Hop::start(false);
     let site = site(&hop);
@@ -216,6 +291,38 @@ fn r16_stop_waits_half_a_minute_and_the_copies_in_flight_may_come_twice() {
     all_settled(&site, &hop, 2);
     let sent: usize = hop.copies().values().sum();
     assert!((MEMBERS..=MEMBERS + 4).contains(&sent), "{sent} mails");
+}
+
+#[test]
+fn once_is_once_however_long_the_server_takes_to_put_copies_off() {
+    let hop = Hop::slow_at("RCPT", false);
+    let site = site(&hop);
+    for number in 2..=6 {
+        let post = format!(
+            "From: alice@x.example\nTo: team@example.org\nMessage-ID: <{number}@x.example>\n\nhello\n"
+        );
+        let ended = site.queue("team@example.org", "alice@x.example", post.as_bytes());
+        assert_eq!(ended.code, 0, "{ended:?}");
+    }
+    for member in 1..=MEMBERS {
+        let mut refused = hop.refused.lock().unwrap();
+        refused.insert(format!("m{member}@x.example"), "450 4.2.0 later".to_owned());
+    }
+    // A quarter of a second for each of 72 copies, four at once: all are due again after one second,
+    // while others still wait for their first attempt.
+    let pulse = hop.clone();
+    std::thread::spawn(move || {
+        for _ in 0..600 {
+            std::thread::sleep(Duration::from_millis(240));
+            pulse.answers.store(true, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(15));
+            pulse.answers.store(false, Ordering::SeqCst);
+        }
+    });
+    let ended = site.run_once();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(hop.asked.load(Ordering::SeqCst), 6 * MEMBERS);
+    assert_eq!(site.command(&["audit"], b"").code, 0);
 }
 
 #[test]

@@ -30,12 +30,12 @@ the disk failed; 78 bad configuration.
 
 What waits and why: `listseal spool ls`. What is wrong: `listseal check`.")]
 pub struct Args {
-    /// Work until nothing is due, then exit
+    /// Try everything that is due once, then exit
     #[arg(long)]
     pub once: bool,
 }
 
-/// Runs the daemon until a signal, or with `--once` until nothing is due.
+/// Runs the daemon until a signal, or with `--once` until everything due was tried once.
 #[must_use]
 pub fn run(args: &Args, config: &Path) -> u8 {
     let settings = match load(config) {

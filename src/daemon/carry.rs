@@ -9,6 +9,7 @@
 //! * What was answered is on record before the item is left (D9); one sync covers everything that
 //!   was answered meanwhile, and never more items than connections are under way (contract
 //!   decision 18).
+//! * What is due, and for how long it has waited, goes by the steady clock of the run (R13).
 //! * After the stop signal no item is begun, and those under way are waited for (contract R16).
 
 use std::collections::BTreeMap;
@@ -68,7 +69,7 @@ impl Delivery {
     pub async fn carry(mut self, content: Content) -> Result<End, Pause> {
         let slots = self.slots.clone();
         let states = blocking(move || slots.states()).await?;
-        let now = OffsetDateTime::now_utc();
+        let now = self.hands.site.clock.steady();
         let due: Vec<usize> = states
             .iter()
             .enumerate()
@@ -230,7 +231,7 @@ impl Delivery {
     async fn conclude(&self) -> Result<End, Pause> {
         let slots = self.slots.clone();
         let states = blocking(move || slots.states()).await?;
-        let now = OffsetDateTime::now_utc();
+        let now = self.hands.site.clock.steady();
         let next = states.iter().filter_map(deferral);
         if let Some(pause) = next.map(|deferral| wait(&deferral, now)).min() {
             return Ok(End::Deferred(pause));
@@ -292,7 +293,7 @@ fn answer(
     outcome: Outcome,
     instead: Option<Reason>,
 ) -> Option<Answer> {
-    let now = OffsetDateTime::now_utc();
+    let now = hands.site.clock.steady();
     let at = crate::model::micros(now);
     let slot = match (&outcome, instead) {
         (Outcome::Untried, _) => return None, // R16

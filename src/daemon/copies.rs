@@ -104,7 +104,7 @@ impl Copies {
         states: &[Slot],
         content: Content,
     ) -> Result<Self, Pause> {
-        let now = OffsetDateTime::now_utc();
+        let now = site.clock.wall();
         let message = spool.read(id)?;
         let world = site.world(message.envelope.recipient())?;
         let needs = Needs::of(plan, states);
@@ -315,7 +315,7 @@ impl Copies {
 
     /// A certificate that was good when the plan was made, and was not when the copies were prepared.
     fn unreadable(&self, item: &Item, index: usize) -> Made {
-        let now = OffsetDateTime::now_utc();
+        let now = self.site.clock.wall();
         match self.site.recipient(&self.world, &item.to, now) {
             Ok(_) => Made::Later("the certificate was replaced meanwhile".to_owned()),
             Err(Unsealable::Reader(reason)) => self.withheld(item, index, reason),
@@ -354,7 +354,7 @@ impl Copies {
         let letters = Letters {
             site: &self.site,
             world: &self.world,
-            now: OffsetDateTime::now_utc(),
+            now: self.site.clock.wall(),
         };
         let enclosure = self.enclosure.as_deref().map(Vec::as_slice);
         let cargo = letters.cargo(&self.plan, &self.message, item, index, withheld, enclosure);

@@ -58,7 +58,7 @@ pub(super) fn judge(
     arrival: &Arrival,
     observe: &dyn Fn(&Event),
 ) -> Result<Planned, Pause> {
-    let now = OffsetDateTime::now_utc();
+    let now = site.clock.wall();
     let id = arrival.message.id;
     let recipient = arrival.message.envelope.recipient();
     let world = site.world(recipient)?;

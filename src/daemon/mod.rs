@@ -22,6 +22,7 @@
 )]
 
 mod carry;
+mod clock;
 mod copies;
 mod end;
 mod judge;
@@ -32,6 +33,8 @@ mod parked;
 mod run;
 mod site;
 mod tell;
+#[cfg(test)]
+mod tests;
 mod work;
 mod world;
 
@@ -47,6 +50,7 @@ use crate::deliver::{Courier, CourierError, Outcome};
 use crate::model::SpoolId;
 use crate::model::plan::{Item, Plan};
 use crate::spool::{Spool, SpoolError, SpoolSettings};
+use clock::{Clock, Wall};
 use site::Site;
 
 /// How long to go on.
@@ -54,7 +58,7 @@ use site::Site;
 pub enum Pace {
     /// Until told to stop.
     Forever,
-    /// Until nothing is due.
+    /// Until everything that was due has been tried once.
     Once,
 }
 
@@ -144,6 +148,14 @@ impl Daemon {
     ///
     /// [`DaemonError`]: another daemon has the spool, a directory cannot be used.
     pub fn start(settings: Arc<Settings>, observer: Observer) -> Result<Self, DaemonError> {
+        Self::with_clock(settings, observer, Box::new(OffsetDateTime::now_utc))
+    }
+
+    fn with_clock(
+        settings: Arc<Settings>,
+        observer: Observer,
+        wall: Wall,
+    ) -> Result<Self, DaemonError> {
         let (spool, recovery) = Spool::open(&SpoolSettings::from(&*settings))?;
         for id in &recovery.quarantined {
             warn!(spool = %id, "set aside in bad/: its plan or slots are damaged; listseal spool show {id}");
@@ -160,7 +172,7 @@ impl Daemon {
         }
         let courier = Courier::new(&settings.delivery)?;
         let retry = RetryRule::from(&settings.delivery);
-        let site = Arc::new(Site::open(settings, OffsetDateTime::now_utc())?);
+        let site = Arc::new(Site::open(settings, Clock::new(wall))?);
         Ok(Self {
             hands: Arc::new(Hands {
                 site,
@@ -174,7 +186,7 @@ impl Daemon {
         })
     }
 
-    /// Works until `stop` says true, or with [`Pace::Once`] until nothing is due.
+    /// Works until `stop` says true, or with [`Pace::Once`] until everything due was tried once.
     ///
     /// # Errors
     ///

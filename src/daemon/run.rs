@@ -103,10 +103,11 @@ impl Run {
             }
             self.look().await;
             self.begin();
-            if self.is_idle() && self.pace == Pace::Once {
+            if self.is_idle() && self.is_once() {
                 break;
             }
-            let longest = self.parked.next(Instant::now()).unwrap_or(Duration::MAX);
+            let next = self.parked.next(Instant::now());
+            let longest = next.filter(|_| !self.is_once()).unwrap_or(Duration::MAX);
             // A watched directory says at once what came while nobody was free to take it.
             tokio::select! {
                 Some(report) = self.tasks.join_next() => self.ended(report),
@@ -127,7 +128,8 @@ impl Run {
     /// Finds messages that nobody works on.
     async fn look(&mut self) {
         let (site, now) = (self.hands.site.clone(), Instant::now());
-        if !self.parked.is_empty() {
+        // Once means once: a slow server's retries would never end (they are due again meanwhile).
+        if !self.parked.is_empty() && !self.is_once() {
             self.release(site, now).await;
         }
         let due = self.untold.extract_if(.., |(at, _)| *at <= now);
@@ -203,6 +205,10 @@ impl Run {
             self.tasks
                 .spawn(work(self.hands.clone(), id, self.halt.subscribe()));
         }
+    }
+
+    fn is_once(&self) -> bool {
+        self.pace == Pace::Once
     }
 
     fn is_idle(&self) -> bool {

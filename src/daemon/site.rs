@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use time::OffsetDateTime;
 use tracing::warn;
 
+use super::clock::Clock;
 use super::pace::Pace;
 use super::world::{Obstacle, Unsealable, World};
 use crate::config::permission::{RelayUser, exposed};
@@ -40,6 +41,7 @@ use crate::store::{passphrase, templates};
 /// The stores of a site.
 pub(super) struct Site {
     pub settings: Arc<Settings>,
+    pub clock: Clock,
     pub lists: Lists,
     pub certificates: CertificateStore,
     pub templates: Templates,
@@ -56,7 +58,8 @@ pub(super) struct Site {
 }
 
 impl Site {
-    pub fn open(settings: Arc<Settings>, now: OffsetDateTime) -> Result<Self, Problem> {
+    pub fn open(settings: Arc<Settings>, clock: Clock) -> Result<Self, Problem> {
+        let now = clock.wall();
         let user = RelayUser::of_site(&settings);
         let lists = Lists::new(settings.clone());
         let state = &settings.paths.state;
@@ -79,6 +82,7 @@ impl Site {
             complained: Mutex::default(),
             user,
             lists,
+            clock,
             settings,
         })
     }

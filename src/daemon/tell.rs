@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
@@ -141,7 +140,7 @@ fn letter(site: &Site, world: &World, to: &Address, obstacle: &Obstacle) -> Opti
     let letters = Letters {
         site,
         world,
-        now: OffsetDateTime::now_utc(),
+        now: site.clock.wall(),
     };
     let mut facts = letters.facts(to).reason(obstacle.reason);
     let first = obstacle.problems.first();

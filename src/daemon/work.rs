@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
@@ -67,7 +66,7 @@ async fn opened(hands: &Arc<Hands>, id: SpoolId) -> Result<Judged, Pause> {
     }
     let own = hands.clone();
     let judged = spawn_blocking(move || {
-        match own.spool.receive(id, OffsetDateTime::now_utc(), suspect)? {
+        match own.spool.receive(id, own.site.clock.wall(), suspect)? {
             Received::Ready(arrival) => {
                 let planned = judge(&own.site, &own.spool, &arrival, &*own.observer)?;
                 Ok(Judged::Planned(Box::new(planned)))
@@ -97,7 +96,7 @@ async fn settle(hands: &Arc<Hands>, id: SpoolId, pause: Pause) -> End {
         }
         Pause::Spool(error @ SpoolError::Corrupt { .. }) => {
             warn!(spool = %id, "{error}; set aside in bad/, listseal spool show {id}");
-            let at = crate::model::micros(OffsetDateTime::now_utc());
+            let at = crate::model::micros(spool.site.clock.wall());
             spool
                 .spool
                 .quarantine(id, &Why::new("damaged", error.to_string(), at))?;

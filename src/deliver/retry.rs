@@ -224,4 +224,73 @@ mod tests {
         assert_eq!(wait(&deferral, at(6)), Duration::from_secs(3));
         assert_eq!(wait(&deferral, at(10)), Duration::ZERO);
     }
+
+    /// What happens between two attempts.
+    #[derive(Clone, Debug)]
+    enum Between {
+        /// The run goes on; the attempt comes so many seconds after it was due.
+        Late(i64),
+        /// The daemon was down so long, and the clock was set by so much.
+        Restart(i64, i64),
+    }
+
+    fn between() -> impl proptest::strategy::Strategy<Value = Between> {
+        use proptest::prelude::*;
+        let year = 365 * 86_400_i64;
+        prop_oneof![
+            20 => (0_i64..600).prop_map(Between::Late),
+            1 => (0_i64..90_000, prop_oneof![
+                Just(3600), Just(-3600), Just(10 * year), Just(-10 * year), -90_000_i64..90_000
+            ]).prop_map(|(down, set)| Between::Restart(down, set)),
+        ]
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn r13_times_are_monotone_and_expiry_is_earned(
+            story in proptest::collection::vec(between(), 1..400),
+            jitter in 0.0..=1.0_f64,
+        ) {
+            let (mut now, mut seen) = (0_i64, 1_700_000_000_i64);
+            let (mut before, mut restarts) = (None::<Deferral>, 0);
+            for between in story {
+                let next = match RULE.after_failure(before.as_ref(), 451, at(seen), jitter) {
+                    Next::Again(next) => next,
+                    Next::Expired => {
+                        let earned = now + restarts * 3 * 3960;
+                        proptest::prop_assert!(earned >= 5 * 86_400, "gave up after {} s", now);
+                        proptest::prop_assert!(before.unwrap().attempts >= MIN_ATTEMPTS - 1);
+                        return Ok(());
+                    }
+                };
+                let pause = next.next_due - next.last;
+                let plain = 60_000_000_u64 << (next.attempts - 1).min(20);
+                let plain = plain.min(3_600_000_000);
+                proptest::prop_assert!(pause >= plain / 10 * 9 && pause <= plain / 10 * 11);
+                proptest::prop_assert_eq!(next.attempts, before.map_or(0, |b| b.attempts) + 1);
+                proptest::prop_assert!(next.waited >= before.map_or(0, |b| b.waited));
+                proptest::prop_assert_eq!(next.last, micros(at(seen)));
+                match between {
+                    Between::Late(late) => {
+                        let due = i64::try_from(pause.div_ceil(SECOND)).unwrap();
+                        now += due + late;
+                        seen += due + late;
+                    }
+                    Between::Restart(down, set) => {
+                        restarts += 1;
+                        now += down;
+                        seen += down + set;
+                        // Whatever the clock says, the wait is not longer than a pause.
+                        let wait = wait(&next, at(seen));
+                        proptest::prop_assert!(wait.as_micros() <= u128::from(pause));
+                        let wait = i64::try_from(wait.as_secs()).unwrap() + 1;
+                        now += wait;
+                        seen += wait;
+                    }
+                }
+                proptest::prop_assert_eq!(wait(&next, at(seen)), Duration::ZERO);
+                before = Some(next);
+            }
+        }
+    }
 }

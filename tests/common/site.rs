@@ -188,7 +188,7 @@ impl Site {
         self.command(&["queue", address, "--sender", sender], mail)
     }
 
-    /// Lets the daemon work until nothing is due.
+    /// Lets the daemon try everything that is due, once.
     pub fn run_once(&self) -> Ended {
         self.command(&["run", "--once"], b"")
     }

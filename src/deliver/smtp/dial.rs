@@ -106,9 +106,20 @@ impl Dialer {
     /// deferred (contract R14).
     pub(super) async fn dial(&self) -> Result<Line, (u16, String)> {
         let named = |(code, problem): (u16, String)| (code, format!("{}: {problem}", self.target));
-        let (stream, seat, is_local) = self.open().await.map_err(|e| named((0, e)))?;
-        let connection = self.greet(stream, is_local).await.map_err(named)?;
-        Ok(Line { connection, seat })
+        loop {
+            let (stream, seat, is_local) = self.open().await.map_err(|e| named((0, e)))?;
+            match self.greet(stream, seat.as_ref(), is_local).await {
+                Ok(connection) => return Ok(Line { connection, seat }),
+                // The next address, where there is one (RFC 5321 section 5.1).
+                Err(_) if self.is_shunned_for_another(seat.as_ref()) => {}
+                Err(problem) => return Err(named(problem)),
+            }
+        }
+    }
+
+    /// True where this address did not greet and another may.
+    fn is_shunned_for_another(&self, seat: Option<&Seat>) -> bool {
+        seat.is_some_and(|seat| self.hops.has_another(seat.at, Instant::now()))
     }
 
     async fn open(&self) -> Result<(Box<dyn Stream>, Option<Seat>, bool), String> {
@@ -141,15 +152,17 @@ impl Dialer {
             // All of them within the time: an address that swallows everything leaves some for others.
             let left = deadline.saturating_duration_since(Instant::now());
             let share = left / u32::try_from(count - tried).unwrap_or(1);
-            let Some(seat) = self.hops.any(Instant::now()) else {
-                break;
+            let seat = match self.hops.any(Instant::now()) {
+                Ok(seat) => seat,
+                Err(none) if tried == 0 => return Err(none),
+                Err(_) => break,
             };
             match timeout(share, TcpStream::connect(seat.at)).await {
                 Ok(Ok(stream)) => return Ok((stream, seat)),
                 Ok(Err(error)) => problem = error.to_string(),
                 Err(elapsed) => problem = late(elapsed),
             }
-            self.hops.shun(seat.at, Instant::now());
+            self.hops.shun(seat.at, Instant::now(), &problem);
         }
         Err(problem)
     }
@@ -157,6 +170,7 @@ impl Dialer {
     async fn greet(
         &self,
         stream: Box<dyn Stream>,
+        seat: Option<&Seat>,
         is_local: bool,
     ) -> Result<Connection, (u16, String)> {
         let tls_first = matches!(
@@ -172,8 +186,14 @@ impl Dialer {
             None if is_local => Connection::new(stream),
             None => return Err(unsaid("is not this machine, and TLS is not set up")),
         };
-        let greeting = self.hear(&mut connection).await?;
-        wanted(&greeting, 220)?;
+        let greeting = self.hear(&mut connection).await;
+        let greeting = greeting.and_then(|reply| wanted(&reply, 220));
+        match (seat, &greeting) {
+            (Some(seat), Ok(())) => self.hops.trust(seat.at),
+            (Some(seat), Err((_, said))) => self.hops.shun(seat.at, Instant::now(), said),
+            (None, _) => {}
+        }
+        greeting?;
         connection.offers = self.introduce(&mut connection).await?;
         if let (Some(tls), false) = (&self.tls, tls_first) {
             if !connection.offers.start_tls {

@@ -4,7 +4,9 @@
 //!
 //! * Where there are several, none holds all of them: one that answers slowly cannot stop the rest
 //!   (contract R15).
-//! * An address that could not be reached is left alone for a minute, as long as another is there.
+//! * An address that could not be reached, or did not greet, is left alone for a minute while another
+//!   is there, and for some seconds where it is the only one: a dead host costs its time once, not
+//!   once for each copy. Connecting is what finds out that it is back.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -26,7 +28,14 @@ struct Known {
     /// What the name stood for last.
     addresses: Vec<SocketAddr>,
     busy: HashMap<SocketAddr, usize>,
-    shunned: HashMap<SocketAddr, Instant>,
+    failed: HashMap<SocketAddr, Failure>,
+}
+
+/// What went wrong with an address, and when.
+#[derive(Debug)]
+struct Failure {
+    at: Instant,
+    problem: String,
 }
 
 /// The right to hold one transaction with an address, until it is dropped.
@@ -47,16 +56,27 @@ impl Hops {
     /// Notes what the name stands for now.
     pub(super) fn learn(&self, addresses: Vec<SocketAddr>) {
         let mut known = self.lock();
-        known.shunned.retain(|one, _| addresses.contains(one));
+        known.failed.retain(|one, _| addresses.contains(one));
         known.addresses = addresses;
     }
 
     /// Returns a seat at the least busy address that has one.
-    pub(super) fn any(self: &Arc<Self>, now: Instant) -> Option<Seat> {
+    ///
+    /// # Errors
+    ///
+    /// Why there is none, in one line.
+    pub(super) fn any(self: &Arc<Self>, now: Instant) -> Result<Seat, String> {
         let mut known = self.lock();
         let at = known.reachable(now).into_iter();
-        let at = at.min_by_key(|one| known.busy(one))?;
-        self.take(&mut known, at, now)
+        let at = at.min_by_key(|one| known.busy(one));
+        let at = at.ok_or_else(|| "the name has no address".to_owned())?;
+        if let Some(failure) = known.failed.get(&at)
+            && now.saturating_duration_since(failure.at) < REST
+        {
+            return Err(format!("{}, a moment ago", failure.problem));
+        }
+        let seat = self.take(&mut known, at, now);
+        seat.ok_or_else(|| "every address is busy".to_owned())
     }
 
     /// Returns a seat at this address, if it has one.
@@ -82,9 +102,23 @@ impl Hops {
         })
     }
 
-    /// Leaves an address alone for a while, because it could not be reached.
-    pub(super) fn shun(&self, at: SocketAddr, now: Instant) {
-        self.lock().shunned.insert(at, now + SHUNNED);
+    /// Leaves an address alone for a while, because of this problem.
+    pub(super) fn shun(&self, at: SocketAddr, now: Instant, problem: &str) {
+        let problem = problem.to_owned();
+        let failure = Failure { at: now, problem };
+        self.lock().failed.insert(at, failure);
+    }
+
+    /// Forgets what was wrong with an address: it is back.
+    pub(super) fn trust(&self, at: SocketAddr) {
+        self.lock().failed.remove(&at);
+    }
+
+    /// True where this address is left alone and another is not.
+    pub(super) fn has_another(&self, at: SocketAddr, now: Instant) -> bool {
+        let known = self.lock();
+        let is_good = |one: &SocketAddr| known.is_good(one, now);
+        !is_good(&at) && known.addresses.iter().any(is_good)
     }
 
     /// How many addresses are worth trying.
@@ -100,16 +134,21 @@ impl Hops {
 impl Known {
     /// Addresses that were not found out of reach lately; all of them where that leaves none.
     fn reachable(&self, now: Instant) -> Vec<SocketAddr> {
-        let is_good = |one: &&SocketAddr| self.shunned.get(one).is_none_or(|until| *until <= now);
-        let good: Vec<SocketAddr> = self.addresses.iter().filter(is_good).copied().collect();
+        let all = self.addresses.iter().copied();
+        let good: Vec<SocketAddr> = all.filter(|one| self.is_good(one, now)).collect();
         if good.is_empty() {
             // Whose minute ends first, first.
             let mut all = self.addresses.clone();
-            all.sort_by_key(|one| self.shunned.get(one).copied());
+            all.sort_by_key(|one| self.failed.get(one).map(|failure| failure.at));
             all.truncate(1);
             return all;
         }
         good
+    }
+
+    fn is_good(&self, at: &SocketAddr, now: Instant) -> bool {
+        let failure = self.failed.get(at);
+        failure.is_none_or(|one| now.saturating_duration_since(one.at) >= SHUNNED)
     }
 
     fn busy(&self, at: &SocketAddr) -> usize {
@@ -129,7 +168,10 @@ impl Drop for Seat {
     }
 }
 
+/// How long an address is left alone while there is another.
 const SHUNNED: Duration = Duration::from_secs(60);
+/// And how long in any case: less than the first pause of a copy, so that no retry falls into it.
+const REST: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
@@ -161,32 +203,47 @@ mod tests {
         let now = Instant::now();
         let alone = hops(2, &[1]);
         let held = [alone.any(now).unwrap(), alone.any(now).unwrap()];
-        assert!(alone.any(now).is_none() && held.len() == 2);
+        assert!(alone.any(now).is_err() && held.len() == 2);
         let both = hops(4, &[1, 2]);
         let seats: Vec<Seat> = (0..4).map(|_| both.any(now).unwrap()).collect();
         let first = seats.iter().filter(|seat| seat.at == addr(1)).count();
         assert_eq!(first, 2);
         let one = hops(1, &[1, 2]);
-        assert!(one.any(now).is_some(), "one connection is not none");
+        assert!(one.any(now).is_ok(), "one connection is not none");
     }
 
     #[test]
     fn unreachable_hop_rests_for_a_minute_while_another_takes_all() {
         let now = Instant::now();
         let hops = hops(2, &[1, 2]);
-        hops.shun(addr(1), now);
+        hops.shun(addr(1), now, "refused");
         let held = [hops.any(now).unwrap(), hops.any(now).unwrap()];
         assert!(held.iter().all(|seat| seat.at == addr(2)));
-        assert!(hops.any(now).is_none());
+        assert!(hops.any(now).is_err());
         drop(held);
-        hops.shun(addr(2), now + Duration::from_secs(1));
+        hops.shun(addr(2), now + Duration::from_secs(1), "refused");
         assert_eq!(
-            hops.any(now).unwrap().at,
+            hops.any(now + REST).unwrap().at,
             addr(1),
             "somebody has to be tried"
         );
         let later = now + Duration::from_secs(61);
         let held = [hops.any(later).unwrap(), hops.any(later).unwrap()];
         assert_ne!(held[0].at, held[1].at);
+    }
+
+    #[test]
+    fn dead_host_rests_for_seconds_then_one_try_finds_out_whether_it_is_back() {
+        let now = Instant::now();
+        let hops = hops(4, &[1]);
+        hops.shun(addr(1), now, "refused");
+        let soon = now + REST - Duration::from_millis(1);
+        assert_eq!(hops.any(soon).unwrap_err(), "refused, a moment ago");
+        let later = now + REST;
+        let seat = hops.any(later).unwrap();
+        hops.shun(seat.at, later, "refused again");
+        assert!(hops.any(later + Duration::from_secs(1)).is_err());
+        hops.trust(seat.at);
+        assert!(hops.any(later + Duration::from_secs(1)).is_ok());
     }
 }

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use self::connection::Connection;
@@ -43,6 +43,7 @@ use crate::model::Address;
 pub(super) struct Pool {
     dialer: Dialer,
     permits: Semaphore,
+    stopped: watch::Sender<bool>,
     idle: Mutex<Vec<Idle>>,
     /// The server offers CHUNKING and does not understand BDAT.
     knows_no_chunks: AtomicBool,
@@ -67,6 +68,7 @@ impl Pool {
         Ok(Self {
             dialer: Dialer::new(settings, patience)?,
             permits: Semaphore::new(settings.connections.max(1)),
+            stopped: watch::Sender::new(false),
             idle: Mutex::default(),
             knows_no_chunks: AtomicBool::new(false),
         })
@@ -94,7 +96,14 @@ impl Pool {
                 return Some(ending.outcomes);
             }
         }
-        match self.dialer.dial().await {
+        // A conversation in which no transaction has begun is left at once (R16).
+        let mut stopped = self.stopped.subscribe();
+        let dialed = tokio::select! {
+            biased;
+            _ = stopped.wait_for(|stopped| *stopped) => return None,
+            dialed = self.dialer.dial() => dialed,
+        };
+        match dialed {
             Ok(Line { connection, seat }) => {
                 let fresh = Idle {
                     connection,
@@ -208,6 +217,7 @@ impl Pool {
     /// Begins nothing any more: who still waits for a connection gets none.
     pub(super) fn stop(&self) {
         self.permits.close();
+        self.stopped.send_replace(true);
     }
 
     pub(super) async fn close(&self) {

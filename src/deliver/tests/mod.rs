@@ -1,6 +1,7 @@
 //! The transports against servers and programs that behave and misbehave.
 
 mod auth;
+mod fair;
 mod hostile;
 mod matrix;
 mod program;

@@ -320,26 +320,3 @@ async fn r16_stopped_courier_begins_nothing_and_finishes_what_is_under_way() {
     assert_eq!(sink.commands.lock().unwrap().last().unwrap(), "QUIT");
     assert_eq!(kind(&courier.deliver(&parcel(MAIL)).await), Kind::Untried);
 }
-
-#[tokio::test]
-async fn r15_tar_pit_holds_at_most_all_but_one_connection() {
-    let sink = Sink::start().await;
-    let pit = tokio::net::TcpListener::bind(("127.0.0.2", sink.port))
-        .await
-        .unwrap();
-    let mut settings = settings(&sink.url().replace("127.0.0.1", "LOCALHOST"));
-    settings.connections = 3;
-    let courier = std::sync::Arc::new(Courier::with(&settings, patient()).unwrap());
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..8 {
-        let courier = courier.clone();
-        tasks.spawn(async move { courier.deliver(&parcel(MAIL)).await });
-    }
-    // The pit takes connections and says nothing; two of the three hang there, the third works.
-    for _ in 0..6 {
-        let sent = tasks.join_next().await.unwrap().unwrap();
-        assert_eq!(kind(&sent), Kind::Sent);
-    }
-    assert_eq!(sink.mails().len(), 6);
-    drop(pit);
-}

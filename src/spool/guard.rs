@@ -130,21 +130,40 @@ fn fs_magic(stat: &rustix::fs::StatFs) -> u32 {
     magic
 }
 
-/// Names a network file system by the magic number of `statfs(2)`.
+/// Names a file system that other machines write to, too, or that a program answers for, by the
+/// magic number of `statfs(2)`.
 fn network_kind(magic: u32) -> Option<&'static str> {
-    match magic {
-        0x6969 => Some("NFS"),
-        0xff53_4d42 => Some("CIFS"),
-        0xfe53_4d42 => Some("SMB2"),
-        0x517b => Some("SMB"),
-        0x0102_1997 => Some("9p"),
-        0x6573_5546 => Some("FUSE"),
-        0x5346_414f => Some("AFS"),
-        0x0bd0_0bd0 => Some("Lustre"),
-        0x00c3_6400 => Some("Ceph"),
-        _ => None,
-    }
+    let found = NETWORK.iter().find(|(number, _)| *number == magic);
+    found.map(|(_, name)| *name)
 }
+
+/// Above the line from `linux/magic.h`, below it from the headers that are named.
+const NETWORK: [(u32, &str); 23] = [
+    (0x5346_414f, "AFS"),
+    (0x6b41_4653, "AFS"),
+    (0x0102_1997, "9p"),
+    (0x00c3_6400, "Ceph"),
+    (0xff53_4d42, "CIFS"),
+    (0x7375_7245, "Coda"),
+    (0x6573_5546, "FUSE"),
+    (0x00c0_ffee, "hostfs"),
+    (0x564c, "NCP"),
+    (0x6969, "NFS"),
+    (0x7461_636f, "OCFS2"),
+    (0x517b, "SMB"),
+    (0xfe53_4d42, "SMB2"),
+    // ----
+    (0x6163_6673, "ACFS"),     // Oracle ACFS; coreutils, src/stat.c
+    (0x1983_0326, "BeeGFS"),   // beegfs client, BEEGFS_MAGIC
+    (0x0116_1970, "GFS2"),     // linux/gfs2_ondisk.h, GFS2_MAGIC
+    (0x4750_4653, "GPFS"),     // IBM Storage Scale, gpfs.h
+    (0x0bd0_0bd0, "Lustre"),   // lustre_idl.h, LL_SUPER_MAGIC
+    (0x2003_0528, "OrangeFS"), // linux, fs/orangefs/orangefs-kernel.h
+    (0xaad7_aaea, "PanFS"),    // Panasas; coreutils, src/stat.c
+    (0x7c7c_6673, "prl_fs"),   // Parallels shared folders; coreutils, src/stat.c
+    (0x786f_4256, "vboxsf"),   // linux, fs/vboxsf/super.c, VBOXSF_SUPER_MAGIC
+    (0xbacb_acbc, "vmhgfs"),   // VMware shared folders, open-vm-tools, HGFS_SUPER_MAGIC
+];
 
 /// Setgid, sticky, owner and group: see README.md, "Who may write".
 const GROUP_MODE: u32 = 0o3770;
@@ -158,16 +177,57 @@ mod tests {
 
     #[test]
     fn r18_network_file_systems_are_known_by_their_magic() {
-        assert_eq!(network_kind(0x6969), Some("NFS"));
-        assert_eq!(network_kind(0xff53_4d42), Some("CIFS"));
-        for local in [
-            0xef53_u32,
-            0x5846_5342,
-            0x9123_683e,
-            0x0102_1994,
-            0x794c_7630,
+        // The kernel's own header, where it is installed; its names, so that no number is copied twice.
+        let header = std::fs::read_to_string("/usr/include/linux/magic.h").unwrap_or_default();
+        let number = |name: &str| {
+            let line = header.lines().find(|line| {
+                line.strip_prefix("#define")
+                    .and_then(|rest| rest.split_whitespace().next())
+                    == Some(name)
+            })?;
+            let word = line.split_whitespace().nth(2)?;
+            u32::from_str_radix(word.trim_start_matches("0x"), 16).ok()
+        };
+        for (name, kind) in [
+            ("AFS_SUPER_MAGIC", "AFS"),
+            ("AFS_FS_MAGIC", "AFS"),
+            ("V9FS_MAGIC", "9p"),
+            ("CEPH_SUPER_MAGIC", "Ceph"),
+            ("CIFS_SUPER_MAGIC", "CIFS"),
+            ("CODA_SUPER_MAGIC", "Coda"),
+            ("FUSE_SUPER_MAGIC", "FUSE"),
+            ("HOSTFS_SUPER_MAGIC", "hostfs"),
+            ("NCP_SUPER_MAGIC", "NCP"),
+            ("NFS_SUPER_MAGIC", "NFS"),
+            ("OCFS2_SUPER_MAGIC", "OCFS2"),
+            ("SMB_SUPER_MAGIC", "SMB"),
+            ("SMB2_SUPER_MAGIC", "SMB2"),
         ] {
-            assert_eq!(network_kind(local), None);
+            let magic = number(name);
+            assert!(magic.is_some() || header.is_empty(), "{name} is not there");
+            if let Some(magic) = magic {
+                assert_eq!(network_kind(magic), Some(kind), "{name}");
+            }
         }
+        for (magic, kind) in [
+            (0x0116_1970, "GFS2"),
+            (0x4750_4653, "GPFS"),
+            (0x1983_0326, "BeeGFS"),
+            (0x0bd0_0bd0, "Lustre"),
+        ] {
+            assert_eq!(network_kind(magic), Some(kind));
+        }
+        for name in [
+            "EXT4_SUPER_MAGIC",
+            "XFS_SUPER_MAGIC",
+            "BTRFS_SUPER_MAGIC",
+            "F2FS_SUPER_MAGIC",
+            "TMPFS_MAGIC",
+            "OVERLAYFS_SUPER_MAGIC",
+        ] {
+            assert_eq!(number(name).and_then(network_kind), None, "{name}");
+        }
+        // ZFS and bcachefs, which are not in that header.
+        assert_eq!([0x2fc1_2fc1, 0xca45_1a4e].map(network_kind), [None, None]);
     }
 }

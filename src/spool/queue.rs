@@ -255,6 +255,10 @@ impl Spool {
             }
         };
         self.drop_plan(id)?;
+        // Intake may have been killed with the name given and not synced. Once the attempt is in
+        // the ledger the same bytes are dropped when the MTA brings them again (D1).
+        // They must not vanish then.
+        self.layout.sync(Shelf::New)?;
         let print = hex(&fingerprint(&message.envelope, &message.data));
         let mut ledger = self.ledger();
         let twin = ledger.books().twin(&print, id, micros(now));

@@ -16,6 +16,8 @@ use super::life::{World, certificate, member};
 #[derive(Clone, Debug, Default)]
 pub struct Promises {
     messages: BTreeMap<String, Message>,
+    /// Messages that a daemon is about to take without a promise to the MTA, and what is in them.
+    taking: BTreeMap<String, String>,
     admitted: Vec<(String, String, u64)>,
     /// The certificate in force, and those that may be.
     learned: Vec<usize>,
@@ -64,8 +66,17 @@ impl Promises {
                 };
                 self.messages.insert(first.to_owned(), message);
             }
+            "taking" => {
+                self.taking.insert(first.to_owned(), more.to_owned());
+            }
             _ => {
-                let message = self.messages.get_mut(first).unwrap();
+                let message = self.messages.entry(first.to_owned()).or_insert_with(|| {
+                    let text = self.taking.get(first).cloned();
+                    Message {
+                        text: text.unwrap_or_else(|| panic!("{first}: nobody took it")),
+                        ..Message::default()
+                    }
+                });
                 match word {
                     "sent" => message.sent.push(more.parse().unwrap()),
                     "planned" => message.planned = true,

@@ -118,11 +118,10 @@ fn keep(page: &Path, campaign: &str, size: &str, place: &Path, command: &str, fi
     let columns: Vec<_> = figures.columns().iter().map(|(name, _)| *name).collect();
     let rows: Vec<_> = rows.into_values().collect();
     let text = format!(
-        "{HEAD}\n| Campaign | Size | {} | File system | Kernel | Command |\n|{}\n{}\n\n{} Written with {}, {}.\n",
+        "{HEAD}\n| Campaign | Size | {} | File system | Kernel | Command |\n|{}\n{}\n\n{TAIL} with {}, {}.\n",
         columns.join(" | "),
         " --- |".repeat(columns.len() + 5),
         rows.join("\n"),
-        TAIL,
         said("rustc", &["--version"]),
         said("openssl", &["version"])
             .split(" (")
@@ -173,6 +172,25 @@ const HEAD: &str = "# Reliability: what was done to it, and what came of it
 
 Each row is the last run of one campaign of `tests/crash`, written by the campaign itself: the command of its row with
 `LISTSEAL_FIGURES=docs/reliability.md` in front writes it anew. *lost* are messages or copies that the audit misses,
-*torn* what is there in part, *duplicated* copies that came twice: at most one for each connection and crash.
+*duplicated* copies that came twice: at most one for each connection and crash. *torn* is what is there in part; where
+copies went out, `openssl` opens each one and its content is held against the post.
 ";
-const TAIL: &str = "States of cut disks are counted with the sums of all their audits.";
+const TAIL: &str = "States of cut disks are counted with the sums of all their audits.
+
+## What the simulated disk cannot show
+
+* Unsynced changes reach it in any combination, each 512 bytes by itself. A rename is done or not, never half: a file
+  system that loses a file while it renames it, as FAT may, is not there.
+* A sync does what it says. A disk that lies about its cache, or loses what it once had, is beyond any program; the
+  checksums name what they meet of it.
+* Two random mixtures are tried after each call, beside nothing, everything, names alone and bytes alone: a sample of
+  what may be, not all of it. Another `LISTSEAL_SEED` takes others.
+* A directory that was made is there: the spool's own are made and synced before the first message.
+* Modes, owners, times and links of files are not part of it, and neither is room: full disks and failing calls are a
+  campaign of their own.
+* One thread lives in it: what intake, daemon and `listseal spool` do at the same time is met by the kills and by the
+  cuts of a real ext4, at random moments and not at every one.
+* The ext4 that loses power has an ordered journal and the barriers of a loop device; other file systems are judged by
+  the model alone.
+
+Written";

@@ -13,7 +13,7 @@ use listseal::intake::accept;
 use listseal::model::plan::{Disposition, Item, Plan, What};
 use listseal::model::{Address, Reason, SpoolId};
 use listseal::pki::{Certificate, Slot as Use, pem};
-use listseal::spool::{Desk, Received, Slot, Slots, Spool, SpoolSettings, Why};
+use listseal::spool::{Desk, Received, Slot, Slots, Spool, SpoolSettings, Stage, Why};
 use listseal::store::certificates::CertificateStore;
 use listseal::store::lists::Lists;
 use listseal::store::replay::ReplayStore;
@@ -159,6 +159,40 @@ impl World {
         Ok(())
     }
 
+    /// Hands one message in.
+    pub fn hand_in(&self, dice: &mut Dice) -> Done {
+        let number = dice.below(1 << 30);
+        self.accept(format!("Subject: {number}\n\n{number}\n").as_bytes())?;
+        Ok(())
+    }
+
+    /// Goes on with what is there, as a daemon that has just started.
+    pub fn go_on(&self, dice: &mut Dice) -> Done {
+        let (spool, _) = Spool::open(&self.settings())?;
+        let planned = spool.planned()?;
+        for id in &planned {
+            let Stage::Planned(plan, slots) = spool.stage(*id)? else {
+                continue;
+            };
+            faults::note(format!("planned {id} {}", slots.len()));
+            for index in 0..slots.len() {
+                if !slots.state(index)?.is_final() {
+                    slots.record(index, Slot::Sent { at: 1 })?;
+                    faults::note(format!("sent {id} {index}"));
+                }
+            }
+            self.end(&spool, *id, plan.disposition)?;
+        }
+        for id in spool.scan(usize::MAX, &|id| planned.contains(&id))?.fresh {
+            let text = spool.read(id)?.data;
+            // Once the attempt is on record the MTA's second try is dropped: it counts as accepted.
+            faults::note(format!("taking {id} {}", String::from_utf8_lossy(&text)));
+            receive(&spool, id)?;
+            self.carry(&spool, id, Disposition::Distribute, dice)?;
+        }
+        Ok(())
+    }
+
     fn one(&self, spool: &Spool, dice: &mut Dice) -> Done {
         let length = usize::try_from(dice.below(1500)).unwrap();
         let number = dice.below(1 << 30);
@@ -221,6 +255,10 @@ impl World {
         let slots = spool.commit(id, &plan(disposition, count), "")?;
         faults::note(format!("planned {id} {count}"));
         deliver(id, &slots, dice)?;
+        self.end(spool, id, disposition)
+    }
+
+    fn end(&self, spool: &Spool, id: SpoolId, disposition: Disposition) -> Done {
         faults::note(format!("ending {id}"));
         spool.finish(id)?;
         let end = match disposition {

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `points` | the program ends at each row of the contract's table of crash points, by `kill -9` and by a panic |
 //! | `cuts` | what a disk may hold after a power cut, worked out for every step of hundreds of traces; each state is recovered and audited |
+//! | `killed` | a process is killed, the next one goes on with what it sees, and the power fails |
 //! | `mutations` | the same with one sync left out: it is found |
 //! | `errors` | every call fails once, in every way |
 //! | `kills` | `kill -9` of intake and daemon at random moments |
@@ -29,6 +30,7 @@ mod cuts;
 mod disk;
 mod errors;
 mod figures;
+mod killed;
 mod kills;
 mod life;
 mod mutations;

@@ -129,6 +129,11 @@ fn daemon_that_ends_at_any_row_loses_nothing_and_sends_twice_what_the_row_says()
             "{row}:{way}: {said}"
         );
         if row == "Q1" {
+            // The reason first, then the move: a message in bad/ is never there without its reason.
+            let files = |shelf: &str| relay.site.files(&format!("disk/spool/{shelf}"));
+            let [inbox, bad] = ["new", "bad"].map(files);
+            assert_eq!((inbox.len(), bad.len()), (1, 1), "{way}");
+            assert!(bad[0].0.ends_with(".why"), "{way}: {}", bad[0].0);
             assert_eq!(relay.daemon(&[]).0, End::Code(0));
             let rows = relay.site.spool();
             assert_eq!(

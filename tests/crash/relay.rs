@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
+use std::sync::Mutex;
 
-use super::common::mail::Parsed;
-use super::common::site::Site;
+use super::common::lab::{lab, run};
+use super::common::mail::{Parsed, content_of, crlf};
+use super::common::site::{Sent, Site};
 use super::figures::Figures;
 
 pub const MEMBERS: [&str; 2] = ["alice", "bob"];
@@ -15,6 +17,8 @@ pub const MEMBERS: [&str; 2] = ["alice", "bob"];
 pub struct Relay {
     pub site: Site,
     pub connections: u64,
+    /// Posts that are not [`Relay::post`], by their Message-ID.
+    others: Mutex<BTreeMap<String, Vec<u8>>>,
 }
 
 /// How a program ended.
@@ -28,7 +32,11 @@ impl Relay {
     pub fn new(connections: u64) -> Self {
         let site = Site::new();
         let url = format!("dir://{}", site.path("outbox").display());
-        let relay = Self { site, connections };
+        let relay = Self {
+            site,
+            connections,
+            others: Mutex::default(),
+        };
         relay.send_to(&url);
         std::fs::create_dir(relay.site.path("disk")).unwrap();
         relay.furnish();
@@ -103,6 +111,8 @@ impl Relay {
     }
 
     pub fn queue(&self, list: &str, post: &[u8], fail: &[(&str, &str)]) -> (End, String) {
+        let id = Parsed::of(post).value("Message-ID").unwrap();
+        self.others.lock().unwrap().insert(id, post.to_vec());
         let to = format!("{list}@example.org");
         self.run(&["queue", &to, "--sender", "alice@example.org"], post, fail)
     }
@@ -181,21 +191,62 @@ impl Relay {
                 }
             }
         }
-        for mail in self
-            .site
-            .outbox()
-            .iter()
-            .filter(|mail| !mail.from.is_empty())
-        {
-            // A sealed copy is base64 to its last line, and ends there.
-            let text = String::from_utf8_lossy(&mail.bytes);
-            let whole = text.contains("application/pkcs7-mime") && text.ends_with("\r\n");
-            figures.torn += u64::from(!whole);
-        }
+        let mut copies = self.site.outbox();
+        copies.retain(|mail| !mail.from.is_empty());
+        let (one, other) = copies.split_at(copies.len() / 2);
+        let torn = |copies: &[Sent]| copies.iter().filter(|mail| !self.is_whole(mail)).count();
+        figures.torn = std::thread::scope(|scope| {
+            let one = scope.spawn(|| torn(one));
+            torn(other) + one.join().unwrap()
+        }) as u64;
         figures
+    }
+
+    /// True where openssl opens the copy with its reader's key and finds what was handed in.
+    fn is_whole(&self, copy: &Sent) -> bool {
+        let id = Parsed::of(&copy.bytes)
+            .value("Message-ID")
+            .unwrap_or_default();
+        let other = self.others.lock().unwrap().get(&id).cloned();
+        let numbered = || {
+            let number = id.strip_prefix('<')?.strip_suffix(".crash@example.org>")?;
+            Some(self.post(number.parse().ok()?))
+        };
+        let (Some(post), Some((name, _))) = (other.or_else(numbered), copy.to.split_once('@'))
+        else {
+            return false;
+        };
+        let reader = lab().identity(name);
+        let [certificate, key] =
+            [&reader.certificate, &reader.key].map(|one| one.to_str().unwrap());
+        let words = [
+            "cms",
+            "-decrypt",
+            "-binary",
+            "-recip",
+            certificate,
+            "-inkey",
+            key,
+        ];
+        let opened = run(lab().dir(), "openssl", &words, &copy.bytes);
+        opened.is_ok_and(|inside| content_of(&inside) == content_of(&crlf(&post)))
     }
 
     pub fn spool(&self) -> PathBuf {
         self.site.path("disk/spool")
     }
+}
+
+#[test]
+fn copy_that_lost_a_line_is_counted_as_torn() {
+    let relay = Relay::new(1);
+    assert_eq!(relay.queue("team", &relay.post(1), &[]).0, End::Code(0));
+    relay.finish();
+    assert_eq!(relay.judge(&[1]).torn, 0);
+    let path = relay.site.path("outbox/1.eml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut lines: Vec<&str> = text.split_inclusive('\n').collect();
+    lines.remove(lines.len() - 3);
+    std::fs::write(&path, lines.concat()).unwrap();
+    assert_eq!(relay.judge(&[1]).torn, 1);
 }

@@ -85,6 +85,7 @@ fn r8_r9_every_step_is_on_disk_before_the_next() {
     let (code, trace) = traced(&world, &[]);
     assert_eq!(code, Some(0), "{trace}");
     let expected = [
+        "fsync /new>",       // I6, for one who was killed before it
         "fdatasync /ledger", // D2
         "fsync .slots",
         "renameat .slots",

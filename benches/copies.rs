@@ -13,11 +13,12 @@
     clippy::indexing_slicing
 )]
 
+mod common;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use listseal::asn1::reader::tag;
-use listseal::asn1::{oid, writer};
+use common::{HEADER, certificate};
 use listseal::mime::Entity;
 use listseal::model::Address;
 use listseal::model::list::{ContentCipher, ListPolicy};
@@ -29,10 +30,6 @@ use rand_core::UnwrapErr;
 const SPAN: Duration = Duration::from_millis(1_500);
 /// Members with certificates of their own, whose serial numbers differ in length.
 const MEMBERS: usize = 20;
-
-const HEADER: &[u8] = b"Received: from mx.example.org by mail.example.org; Fri, 20 Nov 2026 10:00:00 +0000\r\n\
-From: Alice Example <alice@example.org>\r\nTo: team@example.org\r\nSubject: Minutes of the meeting\r\n\
-Message-ID: <8d7c1f6e@example.org>\r\nDate: Fri, 20 Nov 2026 10:00:00 +0000\r\n\r\n";
 
 fn main() {
     let rsa = members(KeyKind::Rsa2048);
@@ -147,26 +144,6 @@ fn members(kind: KeyKind) -> Vec<Recipient> {
             Recipient::new(&certificate, KeyTransport::default()).unwrap()
         })
         .collect()
-}
-
-/// A certificate as far as encrypting looks at one: its own signature is never checked.
-fn certificate(key: &PrivateKey, serial_length: usize) -> Vec<u8> {
-    let algorithm = writer::algorithm(&oid::SHA256_RSA, &writer::null());
-    let name = writer::sequence(&[&writer::set_of(&[&writer::sequence(&[
-        &writer::oid(&oid::EMAIL_ADDRESS),
-        &writer::element(tag::IA5_STRING, &[b"member@example.org"]),
-    ])])]);
-    let time = |text: &[u8]| writer::element(tag::UTC_TIME, &[text]);
-    let body = writer::sequence(&[
-        &writer::element(tag::context(0), &[&writer::small_uint(2)]),
-        &writer::unsigned(&vec![0x55; serial_length]),
-        &algorithm,
-        &name,
-        &writer::sequence(&[&time(b"260101000000Z"), &time(b"491231235959Z")]),
-        &name,
-        &key.public_key().spki_der(),
-    ]);
-    writer::sequence(&[&body, &algorithm, &writer::bit_string(&[0; 256])])
 }
 
 fn policy() -> ListPolicy {

@@ -4,8 +4,7 @@
 //! `cargo bench --bench delivery` prints the table. Both keep four connections open and send a mail
 //! of the same size to one recipient in each transaction. `smtp-source` makes its mail of nothing
 //! and does not read what it sends; the copies are looked through for line ends and dots, and each
-//! reply is matched and told apart. Rounds alternate, and the best of each counts: other work on the
-//! machine slows either down, and nothing makes one faster than it is.
+//! reply is matched and told apart. Rounds take turns, and medians count.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,14 +13,15 @@
     clippy::print_stdout
 )]
 
+mod common;
+
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use listseal::asn1::reader::tag;
-use listseal::asn1::{oid, writer};
+use common::{HEADER, certificate, in_turn};
 use listseal::config::{Delivery, Settings, Transport};
 use listseal::deliver::{Cargo, Courier, Outcome, Parcel};
 use listseal::mime::Entity;
@@ -54,14 +54,14 @@ fn main() {
         ("lmtp, PIPELINING", "lmtp", &["-L"]),
     ] {
         let sink = Sink::start(words);
-        let (mut ours, mut theirs) = (0.0_f64, 0.0_f64);
-        for _ in 0..ROUNDS {
-            ours = ours.max(runtime.block_on(deliver(&copy, scheme, sink.port)));
-            theirs = theirs.max(source(size, scheme, sink.port));
-        }
+        let rates = in_turn(
+            ROUNDS,
+            || runtime.block_on(deliver(&copy, scheme, sink.port)),
+            || source(size, scheme, sink.port),
+        );
         println!(
-            "{name:<32} {ours:>12.0} {theirs:>12.0} {:>6.2}x",
-            ours / theirs
+            "{name:<32} {:>12.0} {:>12.0} {:>6.2}x",
+            rates.ours, rates.theirs, rates.ratio
         );
     }
 }
@@ -183,31 +183,7 @@ fn copy() -> Sealed {
     let mut rng = UnwrapErr(getrandom::SysRng);
     let sealing = Sealing::new(&entity, &outer, &[cipher], &mut rng).unwrap();
     let key = PrivateKey::generate(KeyKind::Rsa2048).unwrap();
-    let certificate = Certificate::from_der(&certificate(&key)).unwrap();
+    let certificate = Certificate::from_der(&certificate(&key, 8)).unwrap();
     let member = Recipient::new(&certificate, KeyTransport::default()).unwrap();
     sealing.copy_for(&member, cipher).unwrap()
-}
-
-const HEADER: &[u8] = b"From: Alice Example <alice@example.org>\r\nTo: team@example.org\r\n\
-Subject: Minutes of the meeting\r\nMessage-ID: <8d7c1f6e@example.org>\r\n\
-Date: Fri, 20 Nov 2026 10:00:00 +0000\r\n\r\n";
-
-/// A certificate as far as encrypting looks at one: its own signature is never checked.
-fn certificate(key: &PrivateKey) -> Vec<u8> {
-    let algorithm = writer::algorithm(&oid::SHA256_RSA, &writer::null());
-    let name = writer::sequence(&[&writer::set_of(&[&writer::sequence(&[
-        &writer::oid(&oid::EMAIL_ADDRESS),
-        &writer::element(tag::IA5_STRING, &[b"bob@member.example"]),
-    ])])]);
-    let time = |text: &[u8]| writer::element(tag::UTC_TIME, &[text]);
-    let body = writer::sequence(&[
-        &writer::element(tag::context(0), &[&writer::small_uint(2)]),
-        &writer::unsigned(&[0x55; 8]),
-        &algorithm,
-        &name,
-        &writer::sequence(&[&time(b"260101000000Z"), &time(b"491231235959Z")]),
-        &name,
-        &key.public_key().spki_der(),
-    ]);
-    writer::sequence(&[&body, &algorithm, &writer::bit_string(&[0; 256])])
 }

@@ -178,6 +178,9 @@ fn fresh_seeds_break_nothing_and_reach_what_they_are_for() {
         reach("path", name, targets::is_trusted);
     }
     reach("mime", "flat", targets::is_compared);
+    for name in ["plain", "pipelined", "chunked", "lmtp", "odd-words"] {
+        reach("smtp_reply", name, targets::is_sent);
+    }
     let inputs: Vec<_> = seeds
         .into_iter()
         .map(|seed| (Target::named(seed.target), seed.name, seed.bytes))

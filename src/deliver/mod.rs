@@ -39,6 +39,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use cargo::Cargo;
+pub use smtp::rehearsal;
 
 use crate::config::{Delivery, Transport};
 use crate::model::{Address, Reason};

@@ -11,6 +11,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem;
+
 use crate::asn1::ber::first_to_der;
 use crate::asn1::reader::tag;
 use crate::cms::CmsError;
@@ -55,13 +57,13 @@ fn object_bytes<'a>(entity: &Entity<'a>) -> Result<Wiped<'a>, Reason> {
     }
 }
 
-/// Returns what the one PEM block holds that `text` is.
+/// Returns what the one PEM block holds that `text` is; its bytes are moved, not copied.
 fn armored(text: &[u8]) -> Option<Vec<u8>> {
-    if !text.trim_ascii_start().starts_with(b"-----BEGIN ") {
+    if !text.trim_ascii_start().starts_with(BEGIN) || memmem::find_iter(text, BEGIN).count() != 1 {
         return None;
     }
-    match pem::blocks(text).ok()?.as_slice() {
-        [only] if only.body.first() == Some(&tag::SEQUENCE) => Some(only.body.to_vec()),
-        _ => None,
-    }
+    let mut only = pem::blocks(text).ok()?.pop()?;
+    (only.body.first() == Some(&tag::SEQUENCE)).then(|| std::mem::take(&mut *only.body))
 }
+
+const BEGIN: &[u8] = b"-----BEGIN ";

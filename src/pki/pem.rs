@@ -108,8 +108,9 @@ fn block<'a>(
     longest: usize,
 ) -> Result<Block, PemError> {
     let mut headers: Vec<(String, String)> = Vec::new();
-    // A growing buffer would leave pieces of a key behind in freed memory.
-    let room = if label.contains("KEY") { longest } else { 0 };
+    // A growing buffer would leave pieces of a key, or of what was encrypted, in freed memory.
+    let is_public = is_certificate(&label) || label.ends_with("CRL");
+    let room = if is_public { 0 } else { longest };
     let mut text = Zeroizing::new(Vec::with_capacity(room));
     for line in lines {
         if line.starts_with(b"-----END ") {

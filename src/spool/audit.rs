@@ -18,7 +18,7 @@
 use serde::Serialize;
 
 use super::books::Totals;
-use super::carry::{copies, load_plan};
+use super::carry::{copies, load_plan_from};
 use super::desk::{Desk, State};
 use super::error::SpoolError;
 use super::layout::Shelf;
@@ -112,12 +112,22 @@ impl Desk {
             }
             // Not yet opened: intake writes no ledger.
             audit.accepted += u64::from(!books.knows(id));
+            let shelf = match entry.state {
+                State::Bad => Shelf::Bad,
+                _ => Shelf::Work,
+            };
             match entry.state {
                 State::Held => audit.held += 1,
                 State::Bad => audit.bad += 1,
                 State::Waiting | State::Delivering => audit.open += 1,
             }
-            self.count_copies(id, books.planned(id), &mut audit)?;
+            // Nothing gets so far without a line; what may have vanished with the lines, nobody can tell.
+            if matches!(entry.state, State::Held | State::Delivering) && !books.knows(id) {
+                let state = entry.state.name();
+                let problem = format!("{id}: is {state}, and the ledger does not know it");
+                audit.problems.push(problem);
+            }
+            self.count_copies(id, shelf, books.planned(id), &mut audit)?;
         }
         for id in books.open_ids().filter(|id| !here.contains(id)) {
             if self.lies_somewhere(id)? {
@@ -141,14 +151,16 @@ impl Desk {
         Ok(audit)
     }
 
-    /// Counts the copies of a message that is not over; `planned` is what the ledger says.
+    /// Counts the copies of a message that is not over; `planned` is what the ledger says. What was
+    /// set aside has its plan beside it: its copies are open until people decide.
     fn count_copies(
         &self,
         id: SpoolId,
+        shelf: Shelf,
         planned: Option<u64>,
         audit: &mut Audit,
     ) -> Result<(), SpoolError> {
-        match load_plan(&self.layout, id) {
+        match load_plan_from(&self.layout, shelf, id) {
             Ok(Some((plan, slots))) => {
                 let Tally {
                     open,
@@ -172,6 +184,12 @@ impl Desk {
                 Ok(())
             }
             Ok(None) => Ok(()),
+            // That it is damaged is why it lies there.
+            Err(SpoolError::Corrupt { .. }) if shelf == Shelf::Bad => {
+                audit.planned += planned.unwrap_or(0);
+                audit.copies_open += planned.unwrap_or(0);
+                Ok(())
+            }
             Err(
                 SpoolError::Corrupt { place, problem } | SpoolError::Unsafe { place, problem, .. },
             ) => {

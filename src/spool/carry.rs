@@ -183,15 +183,24 @@ impl Spool {
 
 /// Reads a plan and its slots; `None` where there is no complete pair.
 pub(super) fn load_plan(layout: &Layout, id: SpoolId) -> Result<Option<(Plan, Slots)>, SpoolError> {
+    load_plan_from(layout, Shelf::Work, id)
+}
+
+/// As [`load_plan`], from the shelf of what was set aside, say.
+pub(super) fn load_plan_from(
+    layout: &Layout,
+    shelf: Shelf,
+    id: SpoolId,
+) -> Result<Option<(Plan, Slots)>, SpoolError> {
     let (plan_name, slots_name) = (plan_name(id), slots_name(id));
-    let Some(bytes) = layout.load(Shelf::Work, &plan_name)? else {
+    let Some(bytes) = layout.load(shelf, &plan_name)? else {
         return Ok(None);
     };
-    let Some(file) = layout.open(Shelf::Work, &slots_name, true)? else {
+    let Some(file) = layout.open(shelf, &slots_name, true)? else {
         return Ok(None);
     };
-    let slots = Slots::from_file(file, &layout.place(Shelf::Work, &slots_name))?;
-    let place = layout.place(Shelf::Work, &plan_name);
+    let slots = Slots::from_file(file, &layout.place(shelf, &slots_name))?;
+    let place = layout.place(shelf, &plan_name);
     if slots.plan_digest() != <[u8; 32]>::from(Sha256::digest(&bytes)) {
         return Err(SpoolError::corrupt(
             &place,

@@ -12,7 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::books::{Event, Id};
+use super::books::{Event, Id, done};
+use super::carry::{copies, load_plan_from};
 use super::error::SpoolError;
 use super::layout::{Layout, Shelf};
 use super::ledger::Ledger;
@@ -21,7 +22,7 @@ use super::slots::{Slot, Slots, Tally};
 use super::why::{
     Again, Why, again_name, ids, json, message_name, plan_name, read_why, slots_name, why_name,
 };
-use crate::model::plan::{Item, Plan};
+use crate::model::plan::{Disposition, Item, Plan};
 use crate::model::{SpoolId, micros};
 
 /// A spool as people see it, beside a running daemon or without one.
@@ -275,7 +276,11 @@ impl Desk {
                 remedy: "only held and bad messages can be discarded",
             });
         }
-        self.ledger().enter(&self.layout, &gone)?; // on record before the file goes (R12)
+        // On record before the file goes (R12), with the copies that were sent before it was set aside.
+        if let Some(ended) = self.wreck(id) {
+            self.ledger().enter(&self.layout, &ended)?;
+        }
+        self.ledger().enter(&self.layout, &gone)?;
         self.layout.remove(shelf, &message_name(id))?;
         self.layout.remove(shelf, &why_name(id))?;
         self.layout.sync(shelf)?;
@@ -283,6 +288,16 @@ impl Desk {
             self.layout.remove(Shelf::Bad, &wreck)?;
         }
         Ok(())
+    }
+
+    /// How the copies of a message ended that was set aside while it was delivered, now that nobody
+    /// is to get the rest.
+    fn wreck(&self, id: SpoolId) -> Option<Event> {
+        let (plan, slots) = load_plan_from(&self.layout, Shelf::Bad, id).ok()??;
+        let mut tally = copies(&plan, &slots.states().ok()?);
+        tally.withheld += tally.unfinished();
+        let has_copies = tally.sent + tally.failed + tally.withheld > 0;
+        has_copies.then(|| done(id, Disposition::Discard, &tally))
     }
 
     fn send_back(

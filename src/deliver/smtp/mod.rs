@@ -17,6 +17,7 @@ mod connection;
 mod dial;
 mod hops;
 mod offers;
+pub mod rehearsal;
 mod reply;
 mod tls;
 mod transaction;

@@ -197,3 +197,78 @@ fn r6_daemon_starts_on_a_full_disk_and_goes_on_with_what_is_planned() {
     assert!(world.path("hold", id, ".why").exists());
     assert_eq!(world.adds_up().held, 1);
 }
+
+#[test]
+fn r12_copies_of_a_message_in_bad_stay_in_the_sums_until_people_discard_it_and_after() {
+    for damaged in [false, true] {
+        let world = world();
+        let id = world.post("Subject: x\n\n");
+        let spool = world.open();
+        receive(&spool, id);
+        let plan = plan(Disposition::Distribute, 3);
+        let slots = spool.commit(id, &plan, "").unwrap();
+        slots.record(0, Slot::Sent { at: 1 }).unwrap();
+        spool.quarantine(id, &Why::new("damaged", "", 1)).unwrap();
+        if damaged {
+            world.put(&world.path("bad", id, ".slots"), b"cut short");
+        }
+        let audit = world.adds_up();
+        let sent = u64::from(!damaged);
+        let found = (
+            audit.bad,
+            audit.planned,
+            audit.ended.sent,
+            audit.copies_open,
+        );
+        assert_eq!(found, (1, 3, sent, 3 - sent), "{audit:?}");
+        world.desk().discard(id, "op").unwrap();
+        let audit = world.adds_up();
+        let found = (audit.bad, audit.ended.discarded, audit.ended.sent);
+        assert_eq!(found, (0, 1, sent), "{audit:?}");
+        assert_eq!(audit.ended.withheld, if damaged { 0 } else { 2 });
+        drop(spool);
+        drop(world.open());
+        assert_eq!(world.adds_up(), audit, "a start changes nothing");
+    }
+}
+
+#[test]
+fn r12_message_in_bad_that_is_tried_again_is_counted_by_its_new_plan_alone() {
+    let world = world();
+    let id = world.post("Subject: x\n\n");
+    let spool = world.open();
+    receive(&spool, id);
+    let slots = spool
+        .commit(id, &plan(Disposition::Distribute, 3), "")
+        .unwrap();
+    slots.record(0, Slot::Sent { at: 1 }).unwrap();
+    spool.quarantine(id, &Why::new("damaged", "", 1)).unwrap();
+    world.desk().retry(id, "op", now()).unwrap();
+    receive(&spool, id);
+    assert_eq!(world.adds_up().planned, 0, "it has no plan yet");
+    let slots = spool
+        .commit(id, &plan(Disposition::Distribute, 2), "")
+        .unwrap();
+    assert_eq!(world.adds_up().planned, 2);
+    send_all(&slots);
+    spool.finish(id).unwrap();
+    let audit = world.adds_up();
+    assert_eq!((audit.planned, audit.ended.sent, audit.bad), (2, 2, 0));
+}
+
+#[test]
+fn r12_ledger_that_lost_its_lines_is_noticed_where_anything_is_left_to_tell() {
+    for disposition in [Disposition::Distribute, Disposition::Hold] {
+        let world = world();
+        let id = world.post("Subject: x\n\n");
+        let spool = world.open();
+        receive(&spool, id);
+        spool.commit(id, &plan(disposition, 1), "").unwrap();
+        drop(spool);
+        world.adds_up();
+        world.put(&world.settings.path.join("ledger"), b"");
+        let audit = world.desk().audit().unwrap();
+        assert!(!audit.holds(), "{audit:?}");
+        assert!(audit.problems[0].contains("does not know it"), "{audit:?}");
+    }
+}

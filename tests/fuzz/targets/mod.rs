@@ -9,6 +9,7 @@ mod cms;
 mod files;
 mod mail;
 mod open;
+mod smtp;
 mod spool;
 pub mod world;
 mod x509;
@@ -42,6 +43,7 @@ pub const TARGETS: &[Target] = &[
     target("key", files::key, LONG),
     target("config", files::config, SHORT),
     target("spool", spool::spool, SHORT),
+    target("smtp_reply", smtp::reply, SHORT),
 ];
 
 /// Reading alone.
@@ -102,6 +104,11 @@ pub fn has_author(data: &[u8]) -> bool {
 /// True where a mail is encrypted and everything in it opens.
 pub fn opens(data: &[u8]) -> bool {
     open::opened(data, Legacy::ALL).decrypted() == Some(true)
+}
+
+/// True where a server takes a mail for every recipient.
+pub fn is_sent(data: &[u8]) -> bool {
+    smtp::is_sent(data)
 }
 
 /// True where the first certificate of [`path`](x509::path)'s input is trusted.

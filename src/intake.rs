@@ -2,89 +2,51 @@
 //!
 //! # Place in the flow
 //!
-//! MTA → **intake** → spool.
+//! MTA → **intake** → spool; by the pipe, or by [`crate::lmtp`] for several recipients at once.
 //!
 //! # Trust
 //!
-//! Runs as the user of the MTA's pipe or alias, touches no key, opens no network and parses nothing
-//! but the envelope (contract S1). It needs the right to write `new/` and `tmp/` of the spool and
+//! Runs as the user of the MTA's pipe or alias, or in the daemon; touches no key, opens no network
+//! and parses nothing but the envelope (contract S1). It needs the right to write `new/` and `tmp/` of the spool and
 //! to see whether a list's directory is there.
 //!
 //! # Invariants
 //!
 //! * Success is returned after file and directory are synced, never before (R1, I7).
 //! * Whatever goes wrong locally is 75: the MTA keeps the mail (R2).
-//! * The bytes are kept as they came, NUL bytes and all, but for one leading mbox `From ` line.
+//! * The bytes are kept as they came, NUL bytes and all, but for one leading mbox `From ` line of
+//!   the pipe.
+//! * A message is held in memory by pieces, however large it is and whoever it is for.
 //!
 //! # See also
 //!
-//! `spool/README.md` for the steps I1 to I7; pipe(8) of Postfix for exit codes and output.
+//! `spool/README.md` for the steps I1 to I7.
 
 #![allow(
     clippy::disallowed_methods,
     reason = "intake is shell: it reads the clock, the environment and files"
 )]
 
+mod error;
+mod inbox;
+
+use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
 
-use rustix::fs::{Gid, Mode, OFlags, Stat, Uid, fchmod, fchown, fstat, openat};
-use rustix::io::Errno;
 use time::OffsetDateTime;
 
-use crate::config::permission::exposed;
 use crate::disk;
 use crate::model::{Address, Envelope, SpoolId, micros};
 use crate::spool::durable::{self, Draft};
-use crate::spool::layout::Shelf;
+use crate::spool::layout::{Shelf, random_u64};
 use crate::spool::message::Writer;
 use crate::spool::{SpoolError, check_room};
 use crate::store::lists::Lists;
-
-/// Why a message was not taken, in words that the MTA may pass on.
-#[derive(Debug, thiserror::Error)]
-pub enum IntakeError {
-    /// The recipient is no address.
-    #[error("5.1.3 {address:?} {problem}")]
-    Address {
-        /// As given.
-        address: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// There was nothing to take.
-    #[error("5.6.0 the message is empty")]
-    Empty,
-    /// Something here does not work; the MTA is to try again.
-    #[error("4.3.0 {0}")]
-    Local(String),
-    /// Larger than is taken.
-    #[error("5.3.4 the message is larger than the {0} bytes that are accepted here")]
-    TooLarge(u64),
-    /// No list has this address.
-    #[error("5.1.1 there is no list with the address {0}")]
-    UnknownList(Address),
-}
-
-impl IntakeError {
-    /// Returns the exit code that tells the MTA what to do.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Address { .. } => EX_USAGE,
-            Self::Empty | Self::TooLarge(_) => EX_DATAERR,
-            Self::Local(_) => EX_TEMPFAIL,
-            Self::UnknownList(_) => EX_NOUSER,
-        }
-    }
-}
-
-impl From<SpoolError> for IntakeError {
-    fn from(error: SpoolError) -> Self {
-        Self::Local(error.to_string())
-    }
-}
+pub use error::IntakeError;
+use inbox::Inbox;
 
 /// Takes the message on `input` for `address` and returns its id once it is durable (I7).
 ///
@@ -105,152 +67,222 @@ pub fn accept(
         address: address.to_owned(),
         problem: error.to_string(),
     })?;
-    // "Not there" and "cannot be seen" are not mixed up: the one is a bounce, the other is ours to
-    // mend while the MTA waits.
-    let route = lists.route(&recipient);
-    if route
-        .map_err(|problem| IntakeError::Local(problem.to_string()))?
-        .is_none()
-    {
-        return Err(IntakeError::UnknownList(recipient));
-    }
-    let spool = lists.settings().paths.spool.as_path();
-    let limit = lists.settings().intake.max_size;
-    let inbox = Inbox::open(spool)?;
-    check_room(fd(&inbox.new), spool, limit)?; // R17
+    is_known(lists, &recipient)?;
+    let door = Door::open(lists)?;
     disk::point("I0");
-
     let mut piece = vec![0; PIECE];
     let filled = fill(input, &mut piece)?;
-    let start = piece.get(..filled).unwrap_or_default();
-    let top = Top::read(start);
-    let envelope = Envelope::new(
-        sender
-            .or(top.sender.as_deref())
-            .unwrap_or(Envelope::UNKNOWN),
-        recipient,
-    );
-    let start = start.get(top.skipped..).unwrap_or_default();
-    if start.is_empty() {
-        return Err(IntakeError::Empty);
-    }
-
-    let random = crate::spool::layout::random_u64()?;
-    let micros = micros(OffsetDateTime::now_utc());
-    let draft_name = format!("{micros:016x}{random:016x}");
-    let place = spool.join(Shelf::New.name());
-    let draft = inbox.draft(&draft_name, &place)?;
-    disk::point("I1");
-    let failed = |error| SpoolError::std_io("write the message", &place, error);
-    let mut writer = Writer::begin(disk::Out(&draft.file), &envelope).map_err(failed)?;
-    writer.add(start).map_err(failed)?;
-    disk::point("I2");
-    loop {
-        if writer.length() > limit {
-            return Err(too_large(input, &mut piece, limit));
-        }
-        let filled = fill(input, &mut piece)?;
-        if filled == 0 {
-            break;
-        }
-        writer
-            .add(piece.get(..filled).unwrap_or_default())
-            .map_err(failed)?;
-    }
-    let (_, digest) = writer.end().map_err(failed)?;
-    disk::point("I3");
-    let id = SpoolId::new(micros, random, digest);
-    draft.publish(fd(&inbox.new), &format!("{id}.msg"), &place)?;
-    durable::sync(&inbox.new, &place)?;
-    disk::point("I6");
-    disk::point("I7");
-    Ok(id)
+    let top = Top::read(piece.get(..filled).unwrap_or_default());
+    let sender = sender.or(top.sender.as_deref());
+    let envelope = Envelope::new(sender.unwrap_or(Envelope::UNKNOWN), recipient);
+    let start = piece.get(top.skipped..filled).unwrap_or_default();
+    let mut taken = door.take(&[envelope], &mut start.chain(input));
+    taken.pop().unwrap_or(Err(IntakeError::Empty))
 }
 
-/// `new/` and `tmp/`, as far as one who only hands in may see them.
-struct Inbox {
-    new: OwnedFd,
-    tmp: OwnedFd,
-    stat: Stat,
+/// Takes the message on `input` for each of `recipients`, which [`is_known`], and returns what became
+/// of it for each: an id once its own copy is durable (I7).
+///
+/// The message is read once; what comes after the first recipient is copied from file to file.
+pub fn accept_for_each(
+    lists: &Lists,
+    recipients: &[Address],
+    sender: &str,
+    input: &mut dyn Read,
+) -> Vec<Result<SpoolId, IntakeError>> {
+    let door = match Door::open(lists) {
+        Ok(door) => door,
+        Err(error) => return vec![Err(error); recipients.len()],
+    };
+    disk::point("I0");
+    let envelopes = recipients.iter();
+    let envelopes: Vec<Envelope> = envelopes
+        .map(|recipient| Envelope::new(sender, recipient.clone()))
+        .collect();
+    door.take(&envelopes, input)
 }
 
-impl Inbox {
-    fn open(spool: &Path) -> Result<Self, SpoolError> {
-        if !spool.exists() {
-            disk::make_directories(spool, 0o700)
-                .map_err(|error| SpoolError::std_io("create", spool, error))?;
-        }
-        // A group that may only hand in can pass through the spool but not read its names: README.md.
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(spool, flags, Mode::empty())
-            .map_err(|errno| SpoolError::io("open", spool, errno))?;
-        // E6: the daemon would refuse this spool, and the mail would wait unseen.
-        if let Some(problem) = exposed(spool) {
-            return Err(SpoolError::Unsafe {
-                place: problem.file,
-                problem: problem.problem,
-                remedy: problem.remedy,
-            });
-        }
-        let new = open_shelf(&root, spool, Shelf::New)?;
-        let stat = fstat(&new).map_err(|errno| SpoolError::io("look at", spool, errno))?;
+/// Makes sure that `recipient` is an address of ours.
+///
+/// # Errors
+///
+/// [`IntakeError::UnknownList`], or [`IntakeError::Local`] where it cannot be told.
+pub fn is_known(lists: &Lists, recipient: &Address) -> Result<(), IntakeError> {
+    // "Not there" and "cannot be seen" are not mixed up: the one is a bounce, the other is ours to
+    // mend while the MTA waits.
+    match lists.route(recipient) {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(IntakeError::UnknownList(recipient.clone())),
+        Err(problem) => Err(IntakeError::Local(problem.to_string())),
+    }
+}
+
+/// Makes sure that the spool can take a message now (contract R17).
+///
+/// # Errors
+///
+/// [`IntakeError::NoRoom`] or [`IntakeError::Local`].
+pub fn is_open(lists: &Lists) -> Result<(), IntakeError> {
+    Door::open(lists).map(drop)
+}
+
+/// The spool, open for one message.
+struct Door {
+    inbox: Inbox,
+    /// `new/`, for errors.
+    place: PathBuf,
+    limit: u64,
+}
+
+/// A message file that is whole and has no name yet.
+struct Written<'d> {
+    draft: Draft<'d>,
+    id: SpoolId,
+    /// Where in the file the message begins.
+    begins_at: u64,
+    length: u64,
+}
+
+/// The message in a file, to be copied from there.
+struct Source {
+    file: File,
+    begins_at: u64,
+    length: u64,
+}
+
+impl Door {
+    fn open(lists: &Lists) -> Result<Self, IntakeError> {
+        let spool = lists.settings().paths.spool.as_path();
+        let limit = lists.settings().intake.max_size;
+        let inbox = Inbox::open(spool)?;
+        check_room(fd(&inbox.new), spool, limit)?; // R17
         Ok(Self {
-            tmp: open_shelf(&root, spool, Shelf::Tmp)?,
-            new,
-            stat,
+            inbox,
+            place: spool.join(Shelf::New.name()),
+            limit,
         })
     }
 
-    /// Opens a file that the daemon will be able to read, whoever we are.
-    fn draft(&self, name: &str, place: &Path) -> Result<Draft<'_>, SpoolError> {
-        let by_group = self.stat.st_mode & 0o020 != 0;
-        let mode = Mode::from_raw_mode(if by_group { 0o640 } else { 0o600 });
-        let draft = Draft::open(fd(&self.new), fd(&self.tmp), name, mode, place)?;
-        // The umask of an MTA is not ours to trust.
-        fchmod(&draft.file, mode).map_err(|errno| SpoolError::io("set the mode", place, errno))?;
-        if rustix::process::geteuid().is_root() && self.stat.st_uid != 0 {
-            give(&draft.file, &self.stat, place)?;
+    /// Takes one message for each of these envelopes.
+    fn take(
+        &self,
+        envelopes: &[Envelope],
+        input: &mut dyn Read,
+    ) -> Vec<Result<SpoolId, IntakeError>> {
+        let all = |error: IntakeError| vec![Err(error); envelopes.len()];
+        let Some((first, others)) = envelopes.split_first() else {
+            return Vec::new();
+        };
+        let (source, id) = match self.take_first(first, input) {
+            Ok(begun) => begun,
+            Err(error) => return all(error),
+        };
+        let mut taken = vec![Ok(id)];
+        for envelope in others {
+            let copied = self.copy(envelope, &source);
+            let is_fatal = copied.as_ref().is_err_and(SpoolError::is_fatal);
+            taken.push(copied.map_err(IntakeError::from));
+            if is_fatal {
+                // After a failed sync nothing more is tried (R7).
+                break;
+            }
         }
-        Ok(draft)
-    }
-}
-
-/// Opens `new/` or `tmp/`, made where it is missing and we may.
-fn open_shelf(root: &OwnedFd, spool: &Path, shelf: Shelf) -> Result<OwnedFd, SpoolError> {
-    let place = spool.join(shelf.name());
-    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let open = || openat(root, shelf.name(), flags, Mode::empty());
-    match open() {
-        Err(Errno::NOENT) => {}
-        other => return other.map_err(|errno| SpoolError::io("open", &place, errno)),
-    }
-    match disk::make_dir_at(root, shelf.name(), 0o700) {
-        Ok(()) => {
-            let readable = openat(
-                root,
-                ".",
-                OFlags::DIRECTORY | OFlags::CLOEXEC,
-                Mode::empty(),
-            )
-            .map_err(|errno| SpoolError::io("open", spool, errno))?;
-            durable::sync(readable, spool)?;
+        if let Some(Err(error)) = taken.last().cloned() {
+            taken.resize(envelopes.len(), Err(error));
         }
-        Err(Errno::EXIST) => {}
-        Err(errno) => return Err(SpoolError::io("create", &place, errno)),
+        if let Err(error) = durable::sync(&self.inbox.new, &self.place) {
+            return all(error.into());
+        }
+        disk::point("I6");
+        disk::point("I7");
+        taken
     }
-    let made = open().map_err(|errno| SpoolError::io("open", &place, errno))?;
-    let owner = fstat(root).map_err(|errno| SpoolError::io("look at", spool, errno))?;
-    if rustix::process::geteuid().is_root() && owner.st_uid != 0 {
-        give(&made, &owner, &place)?;
-    }
-    Ok(made)
-}
 
-/// Root hands what it made to the spool's user, who could not read it otherwise.
-fn give(file: impl std::os::fd::AsFd, to: &Stat, place: &Path) -> Result<(), SpoolError> {
-    let (uid, gid) = (Uid::from_raw(to.st_uid), Gid::from_raw(to.st_gid));
-    fchown(file, Some(uid), Some(gid))
-        .map_err(|errno| SpoolError::io("hand over to the spool's user", place, errno))
+    fn take_first(
+        &self,
+        envelope: &Envelope,
+        input: &mut dyn Read,
+    ) -> Result<(Source, SpoolId), IntakeError> {
+        let written = self.write(envelope, input)?;
+        let file = written.draft.file.try_clone();
+        let source = Source {
+            file: file.map_err(|error| SpoolError::std_io("open", &self.place, error))?,
+            begins_at: written.begins_at,
+            length: written.length,
+        };
+        Ok((source, self.name(written)?))
+    }
+
+    /// Writes what comes in.
+    fn write(&self, envelope: &Envelope, input: &mut dyn Read) -> Result<Written<'_>, IntakeError> {
+        let mut piece = vec![0; PIECE];
+        let mut filled = fill(input, &mut piece)?;
+        if filled == 0 {
+            return Err(IntakeError::Empty);
+        }
+        let (draft, micros, random) = self.draft()?;
+        disk::point("I1");
+        let failed = |error| SpoolError::std_io("write the message", &self.place, error);
+        let mut writer = Writer::begin(disk::Out(&draft.file), envelope).map_err(failed)?;
+        while filled > 0 {
+            let part = piece.get(..filled).unwrap_or_default();
+            writer.add(part).map_err(failed)?;
+            disk::point("I2");
+            if writer.length() > self.limit {
+                return Err(too_large(input, &mut piece, self.limit));
+            }
+            filled = fill(input, &mut piece)?;
+        }
+        let (begins_at, length) = (writer.begins_at(), writer.length());
+        let (_, digest) = writer.end().map_err(failed)?;
+        disk::point("I3");
+        Ok(Written {
+            draft,
+            id: SpoolId::new(micros, random, digest),
+            begins_at,
+            length,
+        })
+    }
+
+    /// Writes a message that has come in once more, for another recipient.
+    fn copy(&self, envelope: &Envelope, source: &Source) -> Result<SpoolId, SpoolError> {
+        let (draft, micros, random) = self.draft()?;
+        let failed = |error| SpoolError::std_io("copy the message", &self.place, error);
+        let mut writer = Writer::begin(disk::Out(&draft.file), envelope).map_err(failed)?;
+        let mut piece = vec![0; PIECE];
+        while writer.length() < source.length {
+            let left = source.length - writer.length();
+            let wanted = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
+            let part = piece.get_mut(..wanted).unwrap_or_default();
+            let at = source.begins_at + writer.length();
+            source.file.read_exact_at(part, at).map_err(failed)?;
+            writer.add(part).map_err(failed)?;
+        }
+        let (begins_at, length) = (writer.begins_at(), writer.length());
+        let (_, digest) = writer.end().map_err(failed)?;
+        self.name(Written {
+            draft,
+            id: SpoolId::new(micros, random, digest),
+            begins_at,
+            length,
+        })
+    }
+
+    /// Opens a file with what its name will begin with.
+    fn draft(&self) -> Result<(Draft<'_>, u64, u64), SpoolError> {
+        let random = random_u64()?;
+        let micros = micros(OffsetDateTime::now_utc());
+        let name = format!("{micros:016x}{random:016x}");
+        Ok((self.inbox.draft(&name, &self.place)?, micros, random))
+    }
+
+    /// Syncs a file and gives it its name; the directory is left to be synced.
+    fn name(&self, written: Written<'_>) -> Result<SpoolId, SpoolError> {
+        let name = format!("{}.msg", written.id);
+        let new = fd(&self.inbox.new);
+        written.draft.publish(new, &name, &self.place)?;
+        Ok(written.id)
+    }
 }
 
 /// What the first bytes tell.
@@ -316,11 +348,6 @@ fn fd(owned: &OwnedFd) -> std::os::fd::BorrowedFd<'_> {
     std::os::fd::AsFd::as_fd(owned)
 }
 
-// sysexits.h; any other code for local trouble would make Postfix bounce the mail (pipe(8)).
-const EX_USAGE: u8 = 64;
-const EX_DATAERR: u8 = 65;
-const EX_NOUSER: u8 = 67;
-const EX_TEMPFAIL: u8 = 75;
 const RETURN_PATH: &[u8] = b"Return-Path:";
 /// What is held in memory of a message of any size.
 const PIECE: usize = 64 * 1024;
@@ -332,6 +359,7 @@ mod full_disk;
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::path::Path;
 
     use super::*;
     use crate::spool::{Layout, Received, Spool, SpoolSettings};

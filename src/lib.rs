@@ -11,7 +11,7 @@
 //! Vocabulary (pure): [`model`]. Formats (pure): [`asn1`], [`pki`], [`mime`], [`cms`]. Stages
 //! (pure): [`open`], [`authorize`], [`harvest`], [`expand`], [`seal`], [`notice`], composed by
 //! [`relay`]. Shell, which alone reads clocks, files and sockets: [`config`], [`spool`], [`store`],
-//! [`intake`], [`deliver`], [`daemon`], [`cli`]; [`disk`] holds their system calls.
+//! [`intake`], [`lmtp`], [`deliver`], [`daemon`], [`cli`]; [`disk`] holds their system calls.
 
 // Vocabulary
 pub mod model;
@@ -35,5 +35,6 @@ pub mod daemon;
 pub mod deliver;
 pub mod disk;
 pub mod intake;
+pub mod lmtp;
 pub mod spool;
 pub mod store;

@@ -101,6 +101,29 @@ fn next_hop_that_is_not_there_is_named() {
 }
 
 #[test]
+fn place_to_listen_at_is_looked_at() {
+    let site = Site::new();
+    let with = |more: &str| site.write("listseal.toml", format!("{CLEAN}[lmtp]\n{more}\n"));
+    let path = site.path("run/lmtp").display().to_string();
+    with(&format!("listen = \"{path}\""));
+    site.says(&["error run/lmtp", "no directory", "install -d"]);
+    std::fs::create_dir(site.path("run")).unwrap();
+    site.chmod("run", 0o777);
+    site.says(&["error run", "can be written by everybody", "chmod o-w"]);
+    site.chmod("run", 0o750);
+    assert_eq!(site.said(), Vec::<String>::new());
+    site.write("run/lmtp", "no socket");
+    site.says(&["error run/lmtp", "something else than a socket"]);
+    std::fs::remove_file(site.path("run/lmtp")).unwrap();
+    with(&format!("listen = \"{path}\"\nmode = \"0666\""));
+    site.says(&["warning listseal.toml:10", "mode", "any sender"]);
+    with("listen = \"127.0.0.1:2424\"");
+    assert_eq!(site.said(), Vec::<String>::new());
+    with("listen = \"0.0.0.0:2424\"\nallow_network = true");
+    site.says(&["warning listseal.toml:10", "any sender", "firewall"]);
+}
+
+#[test]
 fn login_and_certificates_of_the_next_hop_are_looked_at() {
     let site = Site::new();
     let with = |more: &str| {

@@ -70,6 +70,7 @@ const SHELL: &[Room] = &[
         &["config", "authorize", "disk", "notice", "pki", "model"],
     ),
     room("intake", &["spool", "store", "config", "disk", "model"]),
+    room("lmtp", &["intake", "store", "config", "disk", "model"]),
     room("deliver", &["seal", "notice", "config", "disk", "model"]),
     room("daemon", &[ALL_BUT_CLI]),
     room("cli", &[ALL_BUT_CLI]),

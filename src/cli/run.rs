@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tracing::warn;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::layer;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -20,7 +21,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use super::console::{complain, load};
 use super::exit;
 use crate::config::{Log, LogFormat, LogLevel};
-use crate::daemon::{Daemon, Pace, Summary};
+use crate::daemon::{Daemon, DaemonError, Pace, Summary};
+use crate::lmtp::Server;
 
 /// Work on the spool: open, decide, seal, deliver
 #[derive(Debug, clap::Args)]
@@ -56,8 +58,14 @@ pub fn run(args: &Args, config: &Path) -> u8 {
     let ended = runtime.block_on(async {
         // First of all: a signal while the spool is being recovered counts too.
         let stop = stop_signal();
-        let daemon = Daemon::start(Arc::new(settings), Arc::new(|_| ()))?;
-        daemon.run(pace, stop).await
+        let settings = Arc::new(settings);
+        let daemon = Daemon::start(settings.clone(), Arc::new(|_| ()))?;
+        // After the spool's lock: an earlier daemon's socket is nobody's by now.
+        let server = match pace {
+            Pace::Forever => Server::open(&settings).await?,
+            Pace::Once => None,
+        };
+        work(&daemon, pace, server, stop).await
     });
     // What counts was awaited; a thread that hangs in a system call must not hold up the end.
     runtime.shutdown_timeout(LEFTOVERS);
@@ -65,6 +73,33 @@ pub fn run(args: &Args, config: &Path) -> u8 {
         Ok(Summary { .. }) => exit::OK,
         Err(error) => complain(&error, error.exit_code()),
     }
+}
+
+/// Works and takes mail in until `stop`, or until the daemon ends for a reason of its own.
+async fn work(
+    daemon: &Daemon,
+    pace: Pace,
+    server: Option<Server>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<Summary, DaemonError> {
+    let (halt, halted) = watch::channel(false);
+    let serving = server.map(|server| tokio::spawn(server.serve(halted)));
+    let mut run = std::pin::pin!(daemon.run(pace, stop.clone()));
+    let ended = tokio::select! {
+        ended = &mut run => ended,
+        _ = stop.wait_for(|stop| *stop) => {
+            halt.send_replace(true);
+            run.await
+        }
+    };
+    // R7: nothing is promised on a disk that failed.
+    halt.send_replace(true);
+    if let Some(serving) = serving
+        && let Err(error) = serving.await
+    {
+        warn!("LMTP: {error}");
+    }
+    ended
 }
 
 /// Returns what turns true at the first SIGTERM, SIGINT or SIGHUP.

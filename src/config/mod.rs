@@ -24,6 +24,7 @@
 
 mod findings;
 pub mod list;
+pub mod lmtp;
 mod passphrase;
 pub mod permission;
 pub mod problem;
@@ -36,6 +37,7 @@ mod words;
 
 pub use findings::read_text;
 pub use list::ListKeys;
+pub use lmtp::{Listen, Lmtp};
 pub use passphrase::{Login, PassphraseSource, secret};
 pub use problem::{Problem, Problems, Severity};
 pub use settings::{

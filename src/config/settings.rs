@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::findings::Findings;
 use super::list::{ListKeys, Scope};
+use super::lmtp::Lmtp;
 use super::passphrase::{Login, PassphraseSource, passphrase};
 use super::table::Table;
 use super::transport::Transport;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub trust: Trust,
     /// `[intake]`.
     pub intake: Intake,
+    /// `[lmtp]`.
+    pub lmtp: Lmtp,
     /// `[spool]`.
     pub spool: SpoolKeys,
     /// `[delivery]`.
@@ -222,6 +225,7 @@ impl Settings {
         let mut paths = document.table("paths", findings);
         let mut trust = document.table("trust", findings);
         let mut intake = document.table("intake", findings);
+        let mut lmtp = document.table("lmtp", findings);
         let mut spool = document.table("spool", findings);
         let mut delivery = document.table("delivery", findings);
         let mut log = document.table("log", findings);
@@ -236,6 +240,7 @@ impl Settings {
                     .size("max_size", SIZES, findings)
                     .unwrap_or(DEFAULT_SIZE),
             },
+            lmtp: Lmtp::read(&mut lmtp, findings),
             spool: SpoolKeys {
                 allow_network_fs: spool
                     .boolean("allow_network_fs", findings)
@@ -247,7 +252,7 @@ impl Settings {
             passphrase,
             list: ListKeys::read(&mut list, Scope::Site, findings),
         };
-        for table in [paths, trust, intake, spool, delivery, log, list] {
+        for table in [paths, trust, intake, lmtp, spool, delivery, log, list] {
             table.finish(findings);
         }
         settings

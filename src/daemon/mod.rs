@@ -103,7 +103,7 @@ pub enum DaemonError {
     /// The way out cannot be set up.
     #[error(transparent)]
     Courier(#[from] CourierError),
-    /// What is kept under `paths.state` cannot be used.
+    /// What is kept under `paths.state`, or the place to listen at, cannot be used.
     #[error("{}", .0.text())]
     State(#[from] Problem),
     /// The spool.

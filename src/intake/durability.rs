@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use rustix::fs::Mode;
+
 use super::*;
 use crate::spool::testing::{CHILD, is_root, strace};
 

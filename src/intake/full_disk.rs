@@ -45,7 +45,7 @@ fn e1_disk_that_fills_up_is_75_and_shows_nothing_at_any_size() {
             // A page may have been left: then the message is whole, or it is not accepted.
             Ok(id) => {
                 let path = spool.join(format!("new/{id}.msg"));
-                let mut file = std::fs::File::open(&path).unwrap();
+                let mut file = File::open(&path).unwrap();
                 let message = crate::spool::message::read(id, &mut file).unwrap();
                 assert_eq!(message.data, vec![b'x'; left]);
                 assert!(left < 100_000, "{left} bytes were accepted on a full disk");

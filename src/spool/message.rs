@@ -141,6 +141,12 @@ impl<F: Write + Seek> Writer<F> {
         Ok(())
     }
 
+    /// Returns where in the file the message begins.
+    #[must_use]
+    pub fn begins_at(&self) -> u64 {
+        self.length_at + 8
+    }
+
     /// Returns how many bytes of message were added.
     #[must_use]
     pub fn length(&self) -> u64 {

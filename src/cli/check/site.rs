@@ -7,8 +7,9 @@ use std::path::Path;
 use super::Examination;
 use crate::config::permission::{RelayUser, Use, directory, edited_file, quoted, writable};
 use crate::config::units::show_size;
-use crate::config::{Problem, Transport};
+use crate::config::{Listen, Problem, Transport};
 use crate::deliver::Courier;
+use crate::lmtp::unfit;
 use crate::spool::{Layout, SpoolError, check_room};
 use crate::store::directory::ListDirectory;
 use crate::store::lists::TrustPaths;
@@ -19,6 +20,7 @@ impl Examination {
     pub(super) fn site(&mut self, only: Option<&ListDirectory>) {
         self.directories();
         self.transport();
+        self.lmtp();
         let settings = self.lists.settings();
         let (file, source) = (settings.file.clone(), settings.passphrase.clone());
         let site_templates = settings.paths.templates.clone();
@@ -166,6 +168,40 @@ impl Examination {
         let found = problem.into_iter().chain(unusable);
         self.found
             .extend(found.chain(useless.into_iter().flatten()));
+    }
+
+    /// Looks at the place to listen at, which the daemon opens when it starts.
+    fn lmtp(&mut self) {
+        let settings = self.lists.settings();
+        let (file, keys) = (&settings.file, &settings.lmtp);
+        let warn = |problem: String, remedy: &str| {
+            let problem = Problem::warning(file, format!("lmtp.{problem}"), remedy);
+            match keys.line {
+                Some(line) => problem.at(line),
+                None => problem,
+            }
+        };
+        let found = match &keys.listen {
+            None => Vec::new(),
+            Some(place @ Listen::Tcp(_)) if !place.is_local() => vec![warn(
+                format!("listen: everybody who reaches {place} can hand in mail with any sender"),
+                "let a firewall admit the MTA alone, or listen at a path or 127.0.0.1",
+            )],
+            Some(Listen::Tcp(_)) => Vec::new(),
+            Some(Listen::Unix(path)) => {
+                let directory = path.parent().unwrap_or(Path::new("/"));
+                let found = unfit(path).or_else(|| writable(directory, self.user));
+                let by_all = (keys.mode & 0o002 != 0).then(|| {
+                    warn(
+                        "mode: everybody on this machine can hand in mail with any sender"
+                            .to_owned(),
+                        "delete the line, and see etc/postfix/README.md",
+                    )
+                });
+                found.into_iter().chain(by_all).collect()
+            }
+        };
+        self.found.extend(found);
     }
 
     fn domain(&mut self, domain: &str) {

@@ -181,6 +181,9 @@ fn fresh_seeds_break_nothing_and_reach_what_they_are_for() {
     for name in ["plain", "pipelined", "chunked", "lmtp", "odd-words"] {
         reach("smtp_reply", name, targets::is_sent);
     }
+    for name in ["usual", "drip", "smuggled", "again"] {
+        reach("lmtp", name, targets::is_taken);
+    }
     let inputs: Vec<_> = seeds
         .into_iter()
         .map(|seed| (Target::named(seed.target), seed.name, seed.bytes))

@@ -63,6 +63,11 @@ impl Server {
                 Some(_) = clients.join_next() => continue,
                 _ = stop.wait_for(|stop| *stop) => break,
             };
+            while clients.try_join_next().is_some() {}
+            if clients.len() >= most {
+                // Who has been told goodbye may be back before its place is free.
+                let _ = timeout(SOON, clients.join_next()).await;
+            }
             match accepted {
                 Ok(stream) if clients.len() >= most => turn_away(stream).await,
                 Ok(stream) => {
@@ -112,6 +117,8 @@ fn name(settings: &Settings) -> String {
 }
 
 const FULL: &[u8] = b"421 4.3.2 too many connections; come again later\r\n";
+/// How long a client waits for a place before it is turned away.
+const SOON: Duration = Duration::from_millis(100);
 const BREATHER: Duration = Duration::from_secs(1);
 /// Contract R16.
 const GRACE: Duration = Duration::from_secs(30);

@@ -11,6 +11,7 @@
 
 pub mod foreign;
 pub mod lab;
+pub mod lmtp;
 pub mod mail;
 pub mod runner;
 pub mod site;

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use listseal::config::Settings;
 use listseal::config::permission::RelayUser;
 use listseal::disk::faults;
-use listseal::intake::accept;
+use listseal::intake::{accept, accept_for_each};
 use listseal::model::plan::{Disposition, Item, Plan, What};
 use listseal::model::{Address, Reason, SpoolId};
 use listseal::pki::{Certificate, Slot as Use, pem};
@@ -140,14 +140,35 @@ impl World {
 
     /// Hands a message in.
     pub fn accept(&self, text: &[u8]) -> Result<SpoolId, Trouble> {
+        let id = accept(
+            &self.lists(),
+            "team@example.org",
+            Some("a@x.org"),
+            &mut &*text,
+        )?;
+        faults::note(format!("accepted {id} {}", String::from_utf8_lossy(text)));
+        Ok(id)
+    }
+
+    /// Hands a message in for two, as LMTP does; the second one stays where it is.
+    fn accept_for_two(&self, text: &[u8]) -> Result<SpoolId, Trouble> {
+        let to = ["team@example.org", "team-owner@example.org"];
+        let to = to.map(|address| Address::parse(address).unwrap());
+        let taken = accept_for_each(&self.lists(), &to, "a@x.org", &mut &*text);
+        assert_eq!(taken.len(), 2);
+        for id in taken.iter().flatten() {
+            faults::note(format!("accepted {id} {}", String::from_utf8_lossy(text)));
+        }
+        let mut all = taken.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(all.swap_remove(0))
+    }
+
+    fn lists(&self) -> Lists {
         let mut settings = Settings::defaults(&self.root.join("listseal.toml"));
         settings.paths.lists = self.root.join("lists");
         settings.paths.spool = self.root.join("spool");
         settings.intake.max_size = 1 << 20;
-        let lists = Lists::new(Arc::new(settings));
-        let id = accept(&lists, "team@example.org", Some("a@x.org"), &mut &*text)?;
-        faults::note(format!("accepted {id} {}", String::from_utf8_lossy(text)));
-        Ok(id)
+        Lists::new(Arc::new(settings))
     }
 
     /// Some messages from beginning to end, or as far as the disk lets them.
@@ -196,8 +217,12 @@ impl World {
     fn one(&self, spool: &Spool, dice: &mut Dice) -> Done {
         let length = usize::try_from(dice.below(1500)).unwrap();
         let number = dice.below(1 << 30);
-        let id =
-            self.accept(format!("Subject: {number}\n\n{}\n", "x".repeat(length)).as_bytes())?;
+        let text = format!("Subject: {number}\n\n{}\n", "x".repeat(length));
+        let id = if dice.below(3) == 0 {
+            self.accept_for_two(text.as_bytes())?
+        } else {
+            self.accept(text.as_bytes())?
+        };
         if dice.below(4) == 0 {
             self.learn(dice)?;
         }

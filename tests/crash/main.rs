@@ -8,6 +8,7 @@
 //! | `mutations` | the same with one sync left out: it is found |
 //! | `errors` | every call fails once, in every way |
 //! | `kills` | `kill -9` of intake and daemon at random moments |
+//! | `lmtp` | the rows of intake, and random kills, where mail comes in over LMTP |
 //! | `power` | the power of a mounted ext4 fails at random moments |
 //!
 //! The program is built with the feature `faults`. Each campaign prints one line of figures, and
@@ -33,6 +34,7 @@ mod figures;
 mod killed;
 mod kills;
 mod life;
+mod lmtp;
 mod mutations;
 mod points;
 mod power;

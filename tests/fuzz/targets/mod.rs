@@ -7,6 +7,7 @@
 pub mod budget;
 mod cms;
 mod files;
+mod lmtp;
 mod mail;
 mod open;
 mod smtp;
@@ -44,6 +45,7 @@ pub const TARGETS: &[Target] = &[
     target("config", files::config, SHORT),
     target("spool", spool::spool, SHORT),
     target("smtp_reply", smtp::reply, SHORT),
+    target("lmtp", lmtp::lmtp, SHORT),
 ];
 
 /// Reading alone.
@@ -114,6 +116,11 @@ pub fn is_sent(data: &[u8]) -> bool {
 /// True where the first certificate of [`path`](x509::path)'s input is trusted.
 pub fn is_trusted(data: &[u8]) -> bool {
     x509::is_trusted(data)
+}
+
+/// True where a message is taken from a client.
+pub fn is_taken(data: &[u8]) -> bool {
+    lmtp::is_taken(data)
 }
 
 /// True where the parts of a mail are compared with those of another reader.

@@ -279,8 +279,11 @@ impl Door {
     /// Syncs a file and gives it its name; the directory is left to be synced.
     fn name(&self, written: Written<'_>) -> Result<SpoolId, SpoolError> {
         let name = format!("{}.msg", written.id);
+        written.draft.sync(&self.place)?;
+        disk::point("I4");
         let new = fd(&self.inbox.new);
-        written.draft.publish(new, &name, &self.place)?;
+        written.draft.name(new, &name, &self.place)?;
+        disk::point("I5");
         Ok(written.id)
     }
 }

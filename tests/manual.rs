@@ -173,7 +173,11 @@ fn example_lists() -> Lists {
 #[test]
 fn postfix_tables_route_exactly_the_addresses_of_the_list() {
     let lists = example_lists();
-    for name in ["postfix/transport.regexp", "postfix/recipients.regexp"] {
+    for name in [
+        "postfix/transport.regexp",
+        "postfix/transport.lmtp.regexp",
+        "postfix/recipients.regexp",
+    ] {
         let rules: Vec<Regex> = text(name)
             .lines()
             .filter_map(|line| line.strip_prefix('/')?.split_once("/ "))

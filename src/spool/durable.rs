@@ -112,13 +112,37 @@ impl<'a> Draft<'a> {
     /// The sync fails, the name is taken, or the directory cannot be written.
     #[track_caller]
     pub(crate) fn publish(
+        self,
+        target: BorrowedFd<'_>,
+        name: &str,
+        place: &Path,
+    ) -> Result<(), SpoolError> {
+        self.sync(place)?;
+        self.name(target, name, place)
+    }
+
+    /// Syncs the file: the first half of [`Draft::publish`].
+    ///
+    /// # Errors
+    ///
+    /// The sync fails.
+    #[track_caller]
+    pub(crate) fn sync(&self, place: &Path) -> Result<(), SpoolError> {
+        sync(&self.file, place)
+    }
+
+    /// Gives a synced file its name: the second half of [`Draft::publish`].
+    ///
+    /// # Errors
+    ///
+    /// The name is taken, or the directory cannot be written.
+    #[track_caller]
+    pub(crate) fn name(
         mut self,
         target: BorrowedFd<'_>,
         name: &str,
         place: &Path,
     ) -> Result<(), SpoolError> {
-        sync(&self.file, place)?;
-        disk::point("I4");
         let named = match &self.tmp_name {
             None => disk::link_nameless(&self.file, target, name),
             Some(tmp_name) => {
@@ -126,7 +150,6 @@ impl<'a> Draft<'a> {
             }
         };
         named.map_err(|errno| SpoolError::io("name the finished file", place, errno))?;
-        disk::point("I5");
         self.tmp_name = None;
         Ok(())
     }

@@ -13,7 +13,7 @@ use super::killed::{STORIES, takeover};
 
 /// Syncs that rules of the contract name, by the lines that make them. All must be found.
 const RULES: [(&str, &str); 13] = [
-    ("R1", "written.draft.publish(new, &name"),
+    ("R1", "written.draft.sync(&self.place)"),
     ("R1", "durable::sync(&self.inbox.new"),
     ("R6", ".store_unsynced(Shelf::Work, &slots_name, &image)"),
     (

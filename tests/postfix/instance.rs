@@ -95,13 +95,30 @@ impl Postfix {
 
     /// Hands a mail in with Postfix's own `sendmail`.
     pub fn sendmail(&self, sender: &str, to: &str, mail: &[u8]) {
+        self.sendmail_to(sender, &[to], mail);
+    }
+
+    /// The same, for several at once.
+    pub fn sendmail_to(&self, sender: &str, to: &[&str], mail: &[u8]) {
         let conf = self.path("conf");
-        let words = ["-i", "-C", conf.to_str().unwrap(), "-f", sender, "--", to];
+        let words = ["-i", "-C", conf.to_str().unwrap(), "-f", sender, "--"];
         // It tries for ever where the queue cannot be written.
-        let words = [&["20", "sendmail"][..], &words].concat();
+        let words = [&["20", "sendmail"][..], &words, to].concat();
         let dir = self.dir.path();
         let sent = super::common::lab::run(dir, "timeout", &words, mail);
         sent.unwrap_or_else(|said| panic!("sendmail: {said}\n{}", self.log()));
+    }
+
+    /// Hands mails of Alice's in with Postfix's test program, over SMTP and some sessions at once.
+    pub fn source(&self, count: usize, sessions: usize, to: &str) {
+        let sender = format!("alice@{MEMBERS}");
+        let output = Command::new("smtp-source")
+            .args(["-s", &sessions.to_string(), "-m", &count.to_string()])
+            .args(["-l", "4000", "-f", &sender, "-t", to])
+            .arg(format!("127.0.0.1:{}", self.port))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}\n{}", self.log());
     }
 
     /// The mails in the mailbox of a member, once there are `count`.

@@ -1,5 +1,5 @@
 //! Listseal behind a real Postfix, set up with the snippets of `etc/postfix/`: mail goes in through
-//! the pipe or the aliases, and copies come back to the members' mailboxes.
+//! the pipe, LMTP or the aliases, and copies come back to the members' mailboxes.
 //!
 //! Needs root and Debian's `postfix`; each test runs an instance of its own in a scratch directory.
 
@@ -10,6 +10,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod instance;
+mod lmtp;
 mod secure;
 mod world;
 
@@ -32,6 +33,12 @@ fn sealed_copies_come_back_to_the_mailboxes_of_the_members() {
         .sendmail(&member("alice"), "team@example.org", &mail);
     world.taken(1);
     world.work();
+    each_has_what_is_due(&world);
+    world.nothing_lost();
+}
+
+/// Alice and Bob have sealed copies, Carol a notice.
+fn each_has_what_is_due(world: &World) {
     for name in ["alice", "bob"] {
         let mails = world.postfix.mailbox(name, 1);
         let who = lab().identity(&format!("{name}-elsewhere"));
@@ -59,7 +66,6 @@ fn sealed_copies_come_back_to_the_mailboxes_of_the_members() {
     let notice = String::from_utf8(notice).unwrap();
     assert!(!notice.contains("noon"), "{notice}");
     assert!(notice.contains("certificate"), "{notice}");
-    world.nothing_lost();
 }
 
 #[test]
@@ -141,6 +147,16 @@ fn local_trouble_keeps_mail_in_the_queue_until_it_is_mended() {
     world.taken(2);
     world.work();
     assert_eq!(world.postfix.mailbox("bob", 2).len(), 2);
+    world.nothing_lost();
+}
+
+#[test]
+fn smtp_source_hands_100_mails_through_the_pipe() {
+    let world = World::pipe("", &["alice"]);
+    world.postfix.source(100, 4, "team-owner@example.org");
+    world.taken(100);
+    world.work();
+    world.postfix.mailbox("olga", 100);
     world.nothing_lost();
 }
 

@@ -4,9 +4,10 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 
+use super::common::lmtp::{Daemon, listen, socket};
 use super::common::mail::Made;
 use super::common::site::Site;
-use super::instance::{MEMBERS, Postfix};
+use super::instance::{MEMBERS, Postfix, shell};
 
 /// The user that the spool belongs to; nobody would be what Postfix runs strangers' commands as.
 const RELAY: &str = "daemon";
@@ -29,17 +30,57 @@ impl World {
             std::fs::write(file, snippet(name)).unwrap();
         }
         let main = replace(&snippet("main.cf.pipe"), "/etc/postfix", &conf);
-        // Mail for one member is taken and then comes back.
-        let gone = format!("transport_maps = inline:{{ gone@{MEMBERS}=gone }}, regexp:");
-        let main = replace(&main, "transport_maps = regexp:", &gone);
-        let service = "gone unix - n n - - pipe user=nobody argv=/bin/false\n";
-        world.postfix.add_service(service);
-        world.postfix.set(&main);
+        world.with_gone(&main);
         let master = world.ours(&snippet("master.cf.pipe"));
         let master = replace(&master, "user=listseal", &format!("user={RELAY}"));
         world.postfix.add_service(&master);
         world.postfix.start();
         world
+    }
+
+    /// The list behind LMTP, with a daemon that listens as README.md says; `more` is for
+    /// `listseal.toml`.
+    pub fn lmtp(more: &str, members: &[&str]) -> (Self, Daemon) {
+        let world = Self::new("", members);
+        let site = &world.site;
+        // The name that Postfix gives itself: it must not take this for a loop.
+        let keys = format!("hostname = \"mx.example\"\n{more}{}", listen(site, ""));
+        site.configure(&world.postfix.transport(), &keys);
+        site.own("listseal.toml");
+        shell("chmod 711", &site.path(""));
+        let run = site.path("run");
+        let install = format!("install -d -m 2750 -o {RELAY} -g postfix");
+        let documented = snippet("README.md");
+        let command = "install -d -m 2750 -o listseal -g postfix /run/listseal";
+        assert!(documented.contains(command), "{command}");
+        std::fs::remove_dir(&run).unwrap();
+        shell(&install, &run);
+
+        let conf = world.postfix.path("conf");
+        let socket = socket(site).display().to_string();
+        let table = replace(
+            &snippet("transport.lmtp.regexp"),
+            "/run/listseal/lmtp",
+            &socket,
+        );
+        std::fs::write(conf.join("listseal"), table).unwrap();
+        let table = snippet("recipients.regexp");
+        std::fs::write(conf.join("listseal_recipients"), table).unwrap();
+        let conf = conf.display().to_string();
+        world.with_gone(&replace(&snippet("main.cf.lmtp"), "/etc/postfix", &conf));
+        world.postfix.add_service(&snippet("master.cf.lmtp"));
+        world.postfix.start();
+        let daemon = Daemon::start(site);
+        (world, daemon)
+    }
+
+    /// Sets these lines; mail for one member is taken and then comes back.
+    fn with_gone(&self, main: &str) {
+        let gone = format!("transport_maps = inline:{{ gone@{MEMBERS}=gone }}, regexp:");
+        self.postfix
+            .set(&replace(main, "transport_maps = regexp:", &gone));
+        let service = "gone unix - n n - - pipe user=nobody argv=/bin/false\n";
+        self.postfix.add_service(service);
     }
 
     /// The list behind aliases.

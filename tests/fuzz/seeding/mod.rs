@@ -1,5 +1,6 @@
 //! Seeds of the fuzz targets: what `openssl`, `gpgsm` and Python make with the keys of the world.
 
+mod conversations;
 mod files;
 mod servers;
 
@@ -42,6 +43,7 @@ pub fn make() -> Vec<Seed> {
     maker.own();
     files::add(&mut maker);
     servers::add(&mut maker);
+    conversations::add(&mut maker);
     maker.seeds
 }
 

@@ -10,6 +10,8 @@ use super::relay::Relay;
 
 /// Clients at once.
 const CLIENTS: u64 = 4;
+/// Posts of each before a kill, at most.
+const EACH: u64 = 8;
 const CONNECTIONS: u64 = 2;
 
 /// Two addresses that are judged apart: the posts of a list, and mail for its owner.
@@ -104,11 +106,11 @@ fn nothing_is_lost_while_the_daemon_that_takes_mail_in_is_killed() {
     let accepted = Mutex::new(Vec::new());
     for _ in 0..wanted {
         let mut daemon = Daemon::start(&relay.site);
-        let pause = Duration::from_millis(100 + dice.below(500));
+        let pause = Duration::from_millis(20 + dice.below(200));
         std::thread::scope(|scope| {
             for _ in 0..CLIENTS {
                 scope.spawn(|| {
-                    loop {
+                    for _ in 0..EACH {
                         let number = {
                             let mut next = next.lock().unwrap();
                             *next += 1;

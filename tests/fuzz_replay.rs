@@ -182,7 +182,7 @@ fn fresh_seeds_break_nothing_and_reach_what_they_are_for() {
         reach("smtp_reply", name, targets::is_sent);
     }
     for name in ["usual", "drip", "smuggled", "again"] {
-        reach("lmtp", name, targets::is_taken);
+        reach("lmtp_server", name, targets::is_taken);
     }
     let inputs: Vec<_> = seeds
         .into_iter()

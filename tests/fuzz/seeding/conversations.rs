@@ -22,7 +22,7 @@ pub fn add(maker: &mut Maker) {
             b"a\r\n.\r\nMAIL FROM:<j\xc3\xbcrgen@x.org> SMTPUTF8\r\nRCPT TO:<\"team\"@example.org>\r\nDATA\r\n\xffb\r\n.\r\n",
         ),
     ] {
-        maker.add("lmtp", name, [&[step], START, rest].concat());
+        maker.add("lmtp_server", name, [&[step], START, rest].concat());
     }
     for (name, words) in [
         (
@@ -39,6 +39,6 @@ pub fn add(maker: &mut Maker) {
         ),
         ("bare", b"LHLO x\nQUIT\r\n"),
     ] {
-        maker.add("lmtp", name, [&[1][..], words].concat());
+        maker.add("lmtp_server", name, [&[1][..], words].concat());
     }
 }

@@ -1,4 +1,4 @@
-//! Target `lmtp`: what a client says to the LMTP server.
+//! Target `lmtp_server`: what a client says to the LMTP server.
 
 use listseal::lmtp::{Reply, Session, Wish};
 
@@ -8,7 +8,7 @@ use listseal::lmtp::{Reply, Session, Wish};
 ///
 /// Input: the first octet says how the bytes are cut. An octet FF, which is no UTF-8, stands
 /// between turns: there the client waits for what the server says.
-pub fn lmtp(data: &[u8]) {
+pub fn lmtp_server(data: &[u8]) {
     let Some((step, bytes)) = data.split_first() else {
         return;
     };

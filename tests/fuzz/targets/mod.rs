@@ -45,7 +45,7 @@ pub const TARGETS: &[Target] = &[
     target("config", files::config, SHORT),
     target("spool", spool::spool, SHORT),
     target("smtp_reply", smtp::reply, SHORT),
-    target("lmtp", lmtp::lmtp, SHORT),
+    target("lmtp_server", lmtp::lmtp_server, SHORT),
 ];
 
 /// Reading alone.

@@ -16,7 +16,7 @@
 //! * A subscriber whose certificate has become unusable since the plan gets the notice, never the
 //!   post in clear (contract S23, S35).
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use getrandom::SysRng;
@@ -41,7 +41,7 @@ use crate::model::{Reason, SpoolId};
 use crate::open::Opened;
 use crate::pki::KeyPair;
 use crate::relay::Content;
-use crate::seal::{Cover, Outer, Passed, Recipient, SealError, Sealing, list_signed};
+use crate::seal::{Cover, Outer, Passed, SealError, Sealing, list_signed};
 use crate::spool::{Message, Slot, Spool, SpoolError};
 
 /// Makes the mails of one plan.
@@ -51,7 +51,6 @@ pub(super) struct Copies {
     plan: Arc<Plan>,
     message: Message,
     sealing: Option<Sealing>,
-    recipients: HashMap<usize, (Recipient, ContentCipher)>,
     passed: Option<Passed>,
     /// The opened post for those who decide on it.
     enclosure: Option<Zeroizing<Vec<u8>>>,
@@ -112,7 +111,6 @@ impl Copies {
             site: site.clone(),
             plan: plan.clone(),
             sealing: None,
-            recipients: HashMap::new(),
             passed: None,
             enclosure: None,
             world,
@@ -126,7 +124,7 @@ impl Copies {
                 Content::Admitted(admitted) => admitted,
                 _ => copies.readmit(now)?,
             };
-            copies.fill(&needs, &admitted, states, now)?;
+            copies.fill(&needs, &admitted, states)?;
         } else if needs.enclosed {
             let held;
             let again;
@@ -143,16 +141,12 @@ impl Copies {
         Ok(copies)
     }
 
-    fn fill(
-        &mut self,
-        needs: &Needs,
-        admitted: &Admitted,
-        states: &[Slot],
-        now: OffsetDateTime,
-    ) -> Result<(), Pause> {
+    fn fill(&mut self, needs: &Needs, admitted: &Admitted, states: &[Slot]) -> Result<(), Pause> {
         if needs.sealed {
-            self.recipients = self.readers(states, now)?;
-            let sealing = self.seal(admitted.opened());
+            if let Some(problem) = self.site.certificates.trouble() {
+                return Err(self.world.certificates(problem).into());
+            }
+            let sealing = self.seal(admitted.opened(), &self.ciphers(states));
             self.sealing = Some(sealing.map_err(|error| self.unmade(&error))?);
         }
         if needs.clear {
@@ -182,31 +176,17 @@ impl Copies {
         Ok(opened)
     }
 
-    fn readers(
-        &self,
-        states: &[Slot],
-        now: OffsetDateTime,
-    ) -> Result<HashMap<usize, (Recipient, ContentCipher)>, Pause> {
-        let mut readers = HashMap::new();
-        for (index, (item, state)) in self.plan.items.iter().zip(states).enumerate() {
-            if item.what == What::Sealed && !state.is_final() {
-                match self.site.recipient(&self.world, &item.to, now) {
-                    Ok(reader) => drop(readers.insert(index, reader)),
-                    Err(Unsealable::Reader(_)) => {}
-                    Err(Unsealable::Trouble(obstacle)) => return Err(obstacle.into()),
-                }
-            }
-        }
-        Ok(readers)
+    /// Returns what the content has to be encrypted with. Keys are read as each copy is made: of
+    /// many members they would fill the memory, and keep the first copy waiting (contract E16).
+    fn ciphers(&self, states: &[Slot]) -> Vec<ContentCipher> {
+        let open = self.plan.items.iter().zip(states);
+        let open = open.filter(|(item, state)| item.what == What::Sealed && !state.is_final());
+        let ciphers = open.filter_map(|(item, _)| self.site.cipher(&self.world, &item.to).ok());
+        ciphers.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    fn seal(&self, opened: &Opened) -> Result<Sealing, SealError> {
+    fn seal(&self, opened: &Opened, ciphers: &[ContentCipher]) -> Result<Sealing, SealError> {
         let fields = opened.fields();
-        let ciphers: Vec<_> = self
-            .recipients
-            .values()
-            .map(|(_, cipher)| *cipher)
-            .collect();
         let is_subject = |field: &Field<'_>| field.is("Subject");
         let hidden = opened.hidden_fields();
         let outer = Outer {
@@ -221,9 +201,9 @@ impl Copies {
             Some(pair) => {
                 let signed =
                     list_signed(opened.sealing_entity(), &outer, Cover::Sealed, pair, rng)?;
-                Sealing::new(&signed, &outer, &ciphers, rng)
+                Sealing::new(&signed, &outer, ciphers, rng)
             }
-            None => Sealing::new(opened.sealing_entity(), &outer, &ciphers, rng),
+            None => Sealing::new(opened.sealing_entity(), &outer, ciphers, rng),
         }
     }
 
@@ -300,28 +280,27 @@ impl Copies {
     }
 
     fn sealed(&self, item: &Item, index: usize) -> Made {
-        let sealed = match (self.recipients.get(&index), &self.sealing) {
-            (Some((recipient, cipher)), Some(sealing)) => sealing.copy_for(recipient, *cipher),
-            _ => return self.unreadable(item, index),
+        let Some(sealing) = &self.sealing else {
+            return Made::Never(lost(Reason::MimeMalformed));
         };
-        match sealed {
+        let now = self.site.clock.wall();
+        let (recipient, cipher) = match self.site.recipient(&self.world, &item.to, now) {
+            Ok(reader) => reader,
+            // It was good when the plan was made.
+            Err(Unsealable::Reader(reason)) => return self.withheld(item, index, reason),
+            Err(Unsealable::Trouble(obstacle)) => {
+                let problem = obstacle.problems.first();
+                return Made::Later(problem.map(Problem::text).unwrap_or_default());
+            }
+        };
+        match sealing.copy_for(&recipient, cipher) {
             Ok(sealed) => self.copy(item, sealed.into()),
+            Err(SealError::Cipher) => {
+                Made::Later("the reader's program was replaced meanwhile".to_owned())
+            }
             Err(error) => {
                 warn!(spool = %self.message.id, seal = %error, item = index);
                 self.withheld(item, index, Reason::CertificateUnusable)
-            }
-        }
-    }
-
-    /// A certificate that was good when the plan was made, and was not when the copies were prepared.
-    fn unreadable(&self, item: &Item, index: usize) -> Made {
-        let now = self.site.clock.wall();
-        match self.site.recipient(&self.world, &item.to, now) {
-            Ok(_) => Made::Later("the certificate was replaced meanwhile".to_owned()),
-            Err(Unsealable::Reader(reason)) => self.withheld(item, index, reason),
-            Err(Unsealable::Trouble(obstacle)) => {
-                let problem = obstacle.problems.first();
-                Made::Later(problem.map(Problem::text).unwrap_or_default())
             }
         }
     }

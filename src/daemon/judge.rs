@@ -19,7 +19,7 @@ use std::time::Instant;
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 use time::OffsetDateTime;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::Event;
 use super::end::Pause;
@@ -316,6 +316,7 @@ impl Hands<'_> {
         std::thread::sleep(self.site.pace.wait(list, Instant::now()));
         let message = &self.arrival.message.data;
         let opened = open_message(self.site, self.world, message, keys, self.accepted())?;
+        debug!(spool = %self.arrival.message.id, private_operations = opened.private_operations());
         if opened.decrypted() == Some(false) && self.site.pace.failed(list, Instant::now()) {
             warn!(
                 list = %list,

@@ -35,6 +35,7 @@ mod site;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod work;
 mod world;
 

@@ -1,12 +1,12 @@
 //! The loop: finds what is due, keeps a few messages in work, knows when to stop.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::sync::watch;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::{Id, JoinError, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{error, info, warn};
 
@@ -15,10 +15,12 @@ use super::end::{End, Pause, Report};
 use super::parked::{Parked, Standing, Until};
 use super::site::Site;
 use super::tell::{Trouble, tell, tell_set_aside};
+use super::turns::Turns;
 use super::work::work;
 use super::world::Obstacle;
 use super::{DaemonError, Hands, Pace, Summary};
 use crate::model::SpoolId;
+use crate::model::route::Route;
 use crate::spool::{SpoolError, Watch};
 
 /// One run of the daemon.
@@ -29,14 +31,18 @@ pub(super) struct Run {
     /// Tells those at work to begin nothing more.
     halt: watch::Sender<bool>,
     watch: Watch,
-    queue: VecDeque<SpoolId>,
-    busy: HashSet<SpoolId>,
+    /// Messages whose list was not looked up yet.
+    found: VecDeque<SpoolId>,
+    turns: Turns,
     parked: Parked,
     /// Something may have come since the last scan.
     hinted: bool,
+    scanned: Option<Instant>,
     /// Messages that people sent back and that were taken up since.
     resent: HashSet<SpoolId>,
     tasks: JoinSet<Report>,
+    /// Which message a task works on.
+    works_on: HashMap<Id, SpoolId>,
     tellers: JoinSet<Option<Trouble>>,
     /// Troubles that people could not be told of yet, and when to try again.
     untold: Vec<(Instant, Trouble)>,
@@ -46,8 +52,12 @@ pub(super) struct Run {
 
 /// Messages in work at once. Each waits for the disk and for receivers most of its time.
 const AT_ONCE: usize = 4;
-/// Messages looked for ahead of their turn; memory stays bounded however many wait (contract E25).
-const AHEAD: usize = 64;
+/// Messages known ahead of their turn; memory stays bounded however many wait (contract E25).
+const MOST_AHEAD: usize = 50_000;
+/// Messages taken from one look at the spool, so that the first of many do not wait for the last.
+const A_LOOK: usize = 1_000;
+/// While there is work the spool is not looked through more often: it may be long.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 /// How long a stopping daemon waits for answers (contract R16).
 const GRACE: Duration = Duration::from_secs(30);
 /// Pause after the disk was full or a message's thread died.
@@ -64,12 +74,14 @@ impl Run {
             pace,
             stop,
             halt: watch::Sender::new(false),
-            queue: VecDeque::new(),
-            busy: HashSet::new(),
+            found: VecDeque::new(),
+            turns: Turns::new(AT_ONCE),
             parked: Parked::default(),
             hinted: true,
+            scanned: None,
             resent: HashSet::new(),
             tasks: JoinSet::new(),
+            works_on: HashMap::new(),
             tellers: JoinSet::new(),
             untold: Vec::new(),
             summary: Summary::default(),
@@ -81,14 +93,14 @@ impl Run {
         systemd(&[NotifyState::Ready]);
         let own = self.hands.clone();
         match blocking(move || own.spool.planned()).await {
-            Ok(ids) => self.queue.extend(ids),
+            Ok(ids) => self.found.extend(ids),
             Err(pause) => self.trouble(pause),
         }
         let settings = &self.hands.site.settings;
         info!(
             version = env!("CARGO_PKG_VERSION"),
             config = %settings.file.display(),
-            unfinished = self.queue.len(),
+            unfinished = self.found.len(),
             watched = self.watch.is_armed(),
             "at work"
         );
@@ -108,12 +120,12 @@ impl Run {
             }
             let next = self.parked.next(Instant::now());
             let longest = next.filter(|_| !self.is_once()).unwrap_or(Duration::MAX);
-            // A watched directory says at once what came while nobody was free to take it.
+            let again = Instant::now() + BETWEEN_LOOKS;
+            // A hint that was not followed yet needs no other one.
             tokio::select! {
-                Some(report) = self.tasks.join_next() => self.ended(report),
-                () = self.watch.changed_within(longest), if self.tasks.len() < AT_ONCE => {
-                    self.hinted = true;
-                }
+                Some(report) = self.tasks.join_next_with_id() => self.ended(report),
+                () = self.watch.changed_within(longest), if !self.hinted => self.hinted = true,
+                () = sleep_until(again), if self.hinted || !self.found.is_empty() => {}
                 Some(told) = self.tellers.join_next() => {
                     let later = told.ok().flatten();
                     self.untold.extend(later.map(|one| (Instant::now() + REMINDER, one)));
@@ -136,13 +148,44 @@ impl Run {
         for (_, trouble) in due {
             self.tellers.spawn(tell(self.hands.clone(), trouble));
         }
+        let idle = self.turns.waiting() == 0 && self.found.is_empty();
+        let recent = (self.scanned).is_some_and(|at| now.duration_since(at) < BETWEEN_LOOKS);
+        let full = self.turns.waiting() + self.found.len() >= MOST_AHEAD;
         // A long queue is not looked for again after each message of it (contract E25).
-        let room = AHEAD.saturating_sub(self.queue.len());
-        if room == 0 || !(self.hinted || self.queue.is_empty()) {
+        if idle || (self.hinted && !recent && !full) {
+            self.hinted = false;
+            self.scanned = Some(now);
+            self.scan().await;
+        }
+        self.sort().await;
+    }
+
+    /// Looks up whose turn the messages found wait for, some at a time.
+    async fn sort(&mut self) {
+        let some: Vec<SpoolId> = self.found.drain(..self.found.len().min(A_LOOK)).collect();
+        if some.is_empty() {
             return;
         }
-        self.hinted = false;
-        self.scan(room).await;
+        let hands = self.hands.clone();
+        let sorted = spawn_blocking(move || {
+            let list = |id: &SpoolId| {
+                let recipient = hands.spool.recipient(*id)?;
+                match hands.site.lists.route(&recipient).ok()?? {
+                    Route::List(of, _) | Route::Site(of) => Some(of),
+                }
+            };
+            let lists: Vec<_> = some.iter().map(list).collect();
+            some.into_iter().zip(lists).collect::<Vec<_>>()
+        });
+        match sorted.await {
+            Ok(sorted) => {
+                for (id, list) in sorted {
+                    self.turns.wait(list, id);
+                }
+            }
+            // They are found again by the scan, or at the next start.
+            Err(error) => self.trouble(died(error)),
+        }
     }
 
     /// Takes up what has waited long enough.
@@ -155,23 +198,20 @@ impl Run {
         match released.await {
             Ok((parked, free)) => {
                 self.parked = parked;
-                self.queue.extend(free);
+                self.found.extend(free);
             }
             // What was parked is found again by the scan.
             Err(error) => self.trouble(died(error)),
         }
     }
 
-    async fn scan(&mut self, room: usize) {
+    async fn scan(&mut self) {
         let own = self.hands.clone();
-        let known: HashSet<SpoolId> = self
-            .busy
-            .iter()
-            .chain(&self.queue)
-            .copied()
+        let known: HashSet<SpoolId> = (self.turns.ids())
+            .chain(self.found.iter().copied())
             .chain(self.parked.ids())
             .collect();
-        let scan = blocking(move || own.spool.scan(room, &|id| known.contains(&id))).await;
+        let scan = blocking(move || own.spool.scan(A_LOOK, &|id| known.contains(&id))).await;
         match scan {
             Ok(scan) => {
                 for name in &scan.odd {
@@ -184,13 +224,14 @@ impl Run {
                 for id in scan.again {
                     // People sent it back: what was known of it is over. The decision lies there
                     // until the message has a new plan, which may take a while.
-                    if self.resent.insert(id) && !self.busy.contains(&id) {
+                    if self.resent.insert(id) && !self.turns.is_at_work(id) {
                         self.parked.forget(id);
-                        self.queue.retain(|other| *other != id);
-                        self.queue.push_back(id);
+                        self.found.push_back(id);
                     }
                 }
-                self.queue.extend(scan.fresh);
+                // There may be more than were asked for.
+                self.hinted |= scan.fresh.len() >= A_LOOK;
+                self.found.extend(scan.fresh);
             }
             Err(pause) => self.trouble(pause),
         }
@@ -198,12 +239,9 @@ impl Run {
 
     /// Takes up as many messages as there are hands.
     fn begin(&mut self) {
-        while self.tasks.len() < AT_ONCE
-            && let Some(id) = self.queue.pop_front()
-        {
-            self.busy.insert(id);
-            self.tasks
-                .spawn(work(self.hands.clone(), id, self.halt.subscribe()));
+        while let Some(id) = self.turns.next() {
+            let work = work(self.hands.clone(), id, self.halt.subscribe());
+            self.works_on.insert(self.tasks.spawn(work).id(), id);
         }
     }
 
@@ -212,19 +250,26 @@ impl Run {
     }
 
     fn is_idle(&self) -> bool {
-        self.tasks.is_empty() && self.queue.is_empty() && self.tellers.is_empty()
+        self.tasks.is_empty()
+            && self.found.is_empty()
+            && self.turns.waiting() == 0
+            && self.tellers.is_empty()
     }
 
-    fn ended(&mut self, report: Result<Report, tokio::task::JoinError>) {
-        let Report { id, end } = match report {
-            Ok(report) => report,
-            Err(error) => {
-                // Which message it was is not known any more; it is found again at the next start.
-                self.trouble(died(error));
-                return;
-            }
+    fn ended(&mut self, report: Result<(Id, Report), JoinError>) {
+        let task = report.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let worked_on = self.works_on.remove(&task);
+        if let Some(id) = worked_on {
+            self.turns.ended(id);
+        }
+        let Report { id, end } = match (report, worked_on) {
+            (Ok((_, report)), _) => report,
+            (Err(error), Some(id)) => Report {
+                id,
+                end: End::Paused(None, Box::new(died(error))),
+            },
+            (Err(error), None) => return self.trouble(died(error)),
         };
-        self.busy.remove(&id);
         if !matches!(end, End::Paused(..)) {
             self.resent.remove(&id);
         }
@@ -282,7 +327,7 @@ impl Run {
             self.hands.courier.stop();
         }
         let all = async {
-            while let Some(report) = self.tasks.join_next().await {
+            while let Some(report) = self.tasks.join_next_with_id().await {
                 self.ended(report);
             }
             while self.tellers.join_next().await.is_some() {}

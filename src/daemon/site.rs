@@ -293,6 +293,13 @@ impl Site {
         Ok(stored.certificate)
     }
 
+    /// Returns what a copy for `address` is encrypted with.
+    pub fn cipher(&self, world: &World, address: &Address) -> Result<ContentCipher, Reason> {
+        let reads = self.certificates.capabilities(address);
+        let ciphers = reads.as_ref().map(|reads| &reads.ciphers[..]);
+        cipher_for(&world.config.policy, ciphers)
+    }
+
     /// Returns how to seal to `address` now, or what stands in the way.
     pub fn recipient(
         &self,

@@ -53,6 +53,18 @@ pub fn crlf(bytes: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Borrowed(bytes);
     }
     let mut out = Vec::with_capacity(bytes.len().saturating_add(bare));
+    append(&mut out, bytes);
+    Cow::Owned(out)
+}
+
+/// Returns how long [`crlf`] makes `bytes`.
+#[must_use]
+pub fn crlf_size(bytes: &[u8]) -> usize {
+    bytes.len().saturating_add(bare_line_feeds(bytes))
+}
+
+/// Appends `bytes` as [`crlf`] makes them, without a copy between.
+pub fn append(out: &mut Vec<u8>, bytes: &[u8]) {
     let mut from = 0;
     for at in memchr::memchr_iter(b'\n', bytes) {
         let line = bytes.get(from..at).unwrap_or_default();
@@ -64,7 +76,6 @@ pub fn crlf(bytes: &[u8]) -> Cow<'_, [u8]> {
         from = at.saturating_add(1);
     }
     out.extend_from_slice(bytes.get(from..).unwrap_or_default());
-    Cow::Owned(out)
 }
 
 fn bare_line_feeds(bytes: &[u8]) -> usize {

@@ -132,6 +132,25 @@ pub(super) fn split(bytes: &[u8]) -> Result<Split<'_>, MimeError> {
     }
 }
 
+/// Returns how far [`split`] looks at most: behind the empty line, or to where it has given up.
+pub(super) fn reach(bytes: &[u8]) -> usize {
+    let start = mailbox_line(bytes);
+    let most = start.saturating_add(MAX_HEADER + MAX_FIELD + 2);
+    let window = bytes.get(..most).unwrap_or(bytes);
+    let mut at = start;
+    while let Some(line) = window
+        .get(at..)
+        .map(first_line)
+        .filter(|line| !line.is_empty())
+    {
+        at = at.saturating_add(line.len());
+        if matches!(line, b"\n" | b"\r\n") {
+            return at;
+        }
+    }
+    window.len()
+}
+
 /// Returns the length of a leading `From ` line, which some pipes put in front of a mail.
 fn mailbox_line(bytes: &[u8]) -> usize {
     if bytes.starts_with(b"From ") || bytes.starts_with(b">From ") {
@@ -180,6 +199,29 @@ const MAX_FIELD: usize = 64 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn e9_what_is_beyond_the_reach_of_a_header_changes_nothing() {
+        let field = format!("X: {}\r\n", "x".repeat(60_000));
+        for text in [
+            String::new(),
+            "A: 1".to_owned(),
+            "A: 1\n\nbody\n\n".to_owned(),
+            "From me\nA: 1\r\n \r\n\r\nbody".to_owned(),
+            "no field\nA: 1\n\n".to_owned(),
+            field.repeat(4) + "\r\nbody",
+            field.repeat(6) + "\r\nbody",
+            "x".repeat(400_000),
+            format!("A: {}\n\nbody", "x".repeat(400_000)),
+            "a:\n".repeat(200_000),
+        ] {
+            let bytes = text.as_bytes();
+            let reached = &bytes[..reach(bytes)];
+            let seen =
+                |bytes| split(bytes).map(|found| (found.header.to_vec(), found.fields.len()));
+            assert_eq!(seen(bytes), seen(reached), "{} bytes", bytes.len());
+        }
+    }
 
     fn names(text: &str) -> Vec<&str> {
         split(text.as_bytes())

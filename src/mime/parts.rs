@@ -107,7 +107,7 @@ pub(super) fn check_tree(content_type: &ContentType, body: &[u8]) -> Result<(), 
     };
     let mut at = walk.enter(content_type, 0)?;
     while !walk.frames.is_empty() {
-        let Some((line_at, level, kind)) = walk.next_delimiter(at) else {
+        let Some((line_at, level, kind)) = walk.next_delimiter(at, body.len()) else {
             break;
         };
         let line = first_line(body.get(line_at..).unwrap_or_default());
@@ -158,11 +158,14 @@ impl Walk<'_> {
             if self.parts > MAX_PARTS {
                 return Err(MimeError::Limit);
             }
+            // Only the header is looked at, and it may be short in a long body; a part whose header
+            // cannot be read is a leaf.
+            let rest = self.body.get(at..).unwrap_or_default();
+            let reach = at.saturating_add(field::reach(rest));
             let end = self
-                .next_delimiter(at)
-                .map_or(self.body.len(), |(line, ..)| line);
+                .next_delimiter(at, reach)
+                .map_or(reach, |(line, ..)| line);
             let part = self.body.get(at..end).unwrap_or_default();
-            // Only the header is looked at; a part whose header cannot be read is a leaf.
             let split = match field::split(part) {
                 Ok(split) => split,
                 Err(MimeError::Limit) => return Err(MimeError::Limit),
@@ -184,10 +187,10 @@ impl Walk<'_> {
         }
     }
 
-    /// Finds the next line from `at` on that delimits a part of any open multipart; returns where
-    /// it begins, the level it belongs to and its kind.
-    fn next_delimiter(&self, at: usize) -> Option<(usize, usize, Delimiter)> {
-        let rest = self.body.get(at..)?;
+    /// Finds the next line from `at` on, and before `end`, that delimits a part of any open
+    /// multipart; returns where it begins, the level it belongs to and its kind.
+    fn next_delimiter(&self, at: usize, end: usize) -> Option<(usize, usize, Delimiter)> {
+        let rest = self.body.get(at..end)?;
         hyphen_lines(rest).find_map(|offset| {
             let line = first_line(rest.get(offset..)?);
             // The innermost multipart wins, as with readers that keep a stack.

@@ -58,6 +58,7 @@ pub struct Opened {
     innermost: Content,
     sealing: Sealing,
     content_keys: Vec<Zeroizing<Vec<u8>>>,
+    private_operations: usize,
     enclosed: Vec<Certificate>,
 }
 
@@ -97,6 +98,7 @@ impl Opened {
             innermost: found.innermost,
             sealing,
             content_keys: found.content_keys,
+            private_operations: found.private_operations,
             enclosed: found.enclosed,
         }
     }
@@ -287,6 +289,12 @@ impl Opened {
         &self.content_keys
     }
 
+    /// Returns how often a private key was used, two times at most (contract S13, E13).
+    #[must_use]
+    pub fn private_operations(&self) -> usize {
+        self.private_operations
+    }
+
     fn encryption(&self) -> impl Iterator<Item = &EncryptedLayer> {
         self.layers.iter().filter_map(Layer::encrypted)
     }
@@ -347,26 +355,31 @@ fn content_entity(root: &Entity<'_>) -> Vec<u8> {
     let binary = root
         .first("Content-Transfer-Encoding")
         .is_some_and(|field| field.value().eq_ignore_ascii_case("binary"));
-    let body = if binary {
-        root.body().into()
+    let body = root.body();
+    let size = if binary {
+        body.len()
     } else {
-        canon::crlf(root.body())
+        canon::crlf_size(body)
     };
-    let mut entity = Vec::with_capacity(body.len().saturating_add(512));
+    let mut entity = Vec::with_capacity(size.saturating_add(512));
     for field in root.fields() {
         let name = field.name().as_bytes();
         let is_content = name
             .get(..CONTENT.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(CONTENT));
         if is_content {
-            entity.extend_from_slice(&canon::crlf(field.raw()));
+            canon::append(&mut entity, field.raw());
             if !entity.ends_with(b"\n") {
                 entity.extend_from_slice(b"\r\n");
             }
         }
     }
     entity.extend_from_slice(b"\r\n");
-    entity.extend_from_slice(&body);
+    if binary {
+        entity.extend_from_slice(body);
+    } else {
+        canon::append(&mut entity, body);
+    }
     entity
 }
 

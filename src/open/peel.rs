@@ -47,6 +47,7 @@ pub(super) struct Peeled {
     /// The header that the innermost entity protects, empty where it protects none.
     pub(super) protected_header: Zeroizing<Vec<u8>>,
     pub(super) content_keys: Vec<Zeroizing<Vec<u8>>>,
+    pub(super) private_operations: usize,
     pub(super) enclosed: Vec<Certificate>,
 }
 
@@ -68,6 +69,7 @@ pub(super) fn peel(message: &[u8], context: &Context<'_>, rng: &mut dyn CryptoRn
             protected: Vec::new(),
             protected_header: Zeroizing::default(),
             content_keys: Vec::new(),
+            private_operations: 0,
             enclosed: Vec::new(),
         },
     };
@@ -75,6 +77,7 @@ pub(super) fn peel(message: &[u8], context: &Context<'_>, rng: &mut dyn CryptoRn
         peeling.found.innermost = inner;
     }
     Peeled {
+        private_operations: peeling.operations.used(),
         content_keys: peeling.operations.into_content_keys(),
         ..peeling.found
     }

@@ -32,7 +32,7 @@ use super::why::{Again, Why, again_name, ids, message_name};
 use crate::config::Settings;
 use crate::disk;
 use crate::model::plan::Plan;
-use crate::model::{SpoolId, hex, micros};
+use crate::model::{Address, SpoolId, hex, micros};
 
 /// Where the spool is and what it may be on.
 #[derive(Clone, Debug)]
@@ -205,6 +205,19 @@ impl Spool {
             return Ok(Stage::Unopened);
         }
         Ok(Stage::Planned(Box::new(plan), slots))
+    }
+
+    /// Returns whom a message is for, as far as the beginning of its file tells: enough to say whose
+    /// turn it waits for.
+    #[must_use]
+    pub fn recipient(&self, id: SpoolId) -> Option<Address> {
+        let name = message_name(id);
+        let open = |shelf| self.layout.open(shelf, &name, false).ok().flatten();
+        let mut file = [Shelf::New, Shelf::Hold, Shelf::Bad]
+            .into_iter()
+            .find_map(open)?;
+        let head = message::read_head(&mut file).ok()?;
+        Some(head.envelope.recipient().clone())
     }
 
     /// Returns how many times in a row opening this message ended in a crash. A suspect (1 or more)

@@ -169,6 +169,9 @@ impl CertificateStore {
         };
         let all = parse(path, &bytes).map_err(Unusable::File)?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST_KNOWN {
+            known.clear();
+        }
         known.insert(path.to_owned(), (stamp, all.clone()));
         Ok(Some(all))
     }
@@ -315,6 +318,9 @@ fn only_certificate(path: &Path, bytes: &[u8]) -> Result<Vec<Certificate>, Probl
     }
 }
 
+/// Files whose certificates are remembered, some 30 MB of them: memory stays flat however many
+/// members a list has (contract E16).
+const MOST_KNOWN: usize = 10_000;
 /// Where Listseal keeps what Sympa must not see.
 const ASIDE: &str = ".listseal";
 

@@ -10,6 +10,7 @@
 )]
 
 pub mod foreign;
+pub mod hostile;
 pub mod lab;
 pub mod lmtp;
 pub mod mail;

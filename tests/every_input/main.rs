@@ -19,9 +19,9 @@ mod spoiled;
 
 use std::path::Path;
 
-use common::lab::lab;
+use common::hostile;
 use common::mail::Made;
-use meter::{Cost, Meter, python};
+use meter::{Cost, Meter};
 use serde_json::Value;
 
 const TEXT: &str = "From: Alice <alice@example.org>\nTo: team@example.org\nSubject: Lunch\n\
@@ -149,29 +149,8 @@ fn every_field_is_there_for_whole_mail() {
 #[test]
 fn hostile_mail_costs_no_more_than_the_bounds() {
     let mut bench = Bench::new();
-    let people = tempfile::tempdir().unwrap();
-    for (file, name) in [("list", "team"), ("alice", "alice"), ("ec", "erin-ec")] {
-        let one = lab().identity(name);
-        std::fs::copy(&one.certificate, people.path().join(format!("{file}.pem"))).unwrap();
-        std::fs::copy(&one.key, people.path().join(format!("{file}.key"))).unwrap();
-    }
-    for end in ["pem", "key"] {
-        let authority = lab().authority().with_extension(end);
-        std::fs::copy(authority, people.path().join(format!("ca.{end}"))).unwrap();
-    }
     let bombs = tempfile::tempdir().unwrap();
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/every_input/bombs.py");
-    let status = python(script)
-        .arg(people.path())
-        .arg(bombs.path())
-        .status()
-        .unwrap();
-    assert!(status.success());
-    let mut files: Vec<_> = std::fs::read_dir(bombs.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.sort();
+    let files = hostile::write("bombs.py", bombs.path());
     for file in files {
         let name = file.file_name().unwrap().to_str().unwrap().to_owned();
         bench.inspect_file(&name, &file);

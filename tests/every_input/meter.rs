@@ -2,10 +2,11 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use serde_json::Value;
 
+use crate::common::hostile::python;
 use crate::common::lab::lab;
 
 /// A program that runs `listseal inspect` again and again; Rust alone cannot ask what a child cost.
@@ -74,12 +75,4 @@ impl Drop for Meter {
         self.child.kill().ok();
         self.child.wait().ok();
     }
-}
-
-/// The Python program of the tests with a script.
-pub fn python(script: &str) -> Command {
-    let program = std::env::var_os("LISTSEAL_PYTHON").unwrap_or_else(|| "python3".into());
-    let mut command = Command::new(program);
-    command.arg(script);
-    command
 }

@@ -1,8 +1,8 @@
 //! Mail cut short, changed, and made of nothing that means anything.
 
-use super::common::lab::openssl;
+use super::common::lab::{lab, openssl};
 use super::common::mail::Parsed;
-use super::{Bench, lab, made};
+use super::{Bench, made};
 
 /// Mails with every kind of layer; the objects a second time in binary, where a change of one byte
 /// is one of the object.

@@ -1,4 +1,4 @@
-"""What hostile mail is built from. The command line is that of bombs.py: LAB OUT.
+"""What hostile mail is built from. The command line is that of bombs.py and large.py: LAB OUT.
 
 LAB holds list.pem, alice.pem, alice.key, ec.pem and ca.pem, ca.key; each file in OUT is one mail.
 """
@@ -15,8 +15,8 @@ HEAD = b"From: Alice <alice@example.org>\r\nTo: team@example.org\r\n"
 NOW = datetime.datetime.now(datetime.timezone.utc)
 
 
-def write(name, mail):
-    assert len(mail) < 1_000_000, (name, len(mail))
+def write(name, mail, most=1_000_000):
+    assert len(mail) < most, (name, len(mail))
     with open(os.path.join(OUT, name), "wb") as out:
         out.write(mail)
 

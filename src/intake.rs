@@ -228,6 +228,7 @@ impl Door {
             let part = piece.get(..filled).unwrap_or_default();
             writer.add(part).map_err(failed)?;
             disk::point("I2");
+            // E7: before the disk has all of it.
             if writer.length() > self.limit {
                 return Err(too_large(input, &mut piece, self.limit));
             }

@@ -1,4 +1,4 @@
-//! When to try again, and when to give up (contract R13). Pure: the clock and the jitter are
+//! When to try again, and when to give up (contract R13, E21). Pure: the clock and the jitter are
 //! arguments.
 //!
 //! # Invariants
@@ -197,6 +197,7 @@ mod tests {
 
     #[test]
     fn r13_clock_jumps_neither_expire_nor_stall() {
+        // E21: years and hours, there and back.
         let day = 86_400;
         let year = 365 * day;
         for jump in [10 * year, -10 * year, 3600, -3600] {

@@ -354,7 +354,8 @@ impl Spool {
     }
 }
 
-/// Crashes, the last one alone, after which a message is set aside (contract R11).
+/// Crashes, the last one alone, after which a message is set aside (contract R11); the kernel's
+/// end for want of memory is one (E24).
 const MAX_CRASHES: u32 = 3;
 /// Odd names that are remembered, so that a flood of them fills no memory (contract E4).
 const MAX_ODD: usize = 10_000;

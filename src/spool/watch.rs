@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //!
-//! * Losing every event costs at most [`PERIOD`]: the watch also wakes without one.
+//! * Losing every event costs at most [`PERIOD`]: the watch also wakes without one (contract E20).
 //! * A watch that broke (moved, unmounted, overflown, limits) is set up again at the next wake-up.
 
 use std::path::{Path, PathBuf};
@@ -135,6 +135,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn r4_without_any_event_it_wakes_within_thirty_seconds() {
+        // E20: inotify that is missing.
         let mut watch = Watch::new(Path::new("/nonexistent/listseal"), true);
         assert!(!watch.is_armed());
         let started = tokio::time::Instant::now();

@@ -114,6 +114,7 @@ mod tests {
         let known = Some(reads(&[Aes256Gcm, Aes128Cbc]));
         assert_eq!(store.capabilities(&alice), known);
         let bob = Address::parse("bob@example.org").unwrap();
+        // E19: found under another's name.
         std::fs::rename(store.aside(&alice), store.aside(&bob)).unwrap();
         assert_eq!(store.capabilities(&bob), None);
         std::fs::write(store.capabilities_path(&bob), "{").unwrap();

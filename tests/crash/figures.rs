@@ -91,6 +91,11 @@ fn keep(page: &Path, campaign: &str, size: &str, place: &Path, command: &str, fi
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock();
     let old = std::fs::read_to_string(page).unwrap_or_default();
+    // What other tests have measured stands behind it, and stays.
+    let end = old
+        .find(WRITTEN)
+        .map(|at| at + 1 + old[at + 1..].find('\n').map_or(0, |end| end + 1));
+    let (old, others) = old.split_at(end.unwrap_or(old.len()));
     let mut rows: BTreeMap<String, String> = old
         .lines()
         .filter(|line| {
@@ -118,7 +123,7 @@ fn keep(page: &Path, campaign: &str, size: &str, place: &Path, command: &str, fi
     let columns: Vec<_> = figures.columns().iter().map(|(name, _)| *name).collect();
     let rows: Vec<_> = rows.into_values().collect();
     let text = format!(
-        "{HEAD}\n| Campaign | Size | {} | File system | Kernel | Command |\n|{}\n{}\n\n{TAIL} with {}, {}.\n",
+        "{HEAD}\n| Campaign | Size | {} | File system | Kernel | Command |\n|{}\n{}\n\n{TAIL} with {}, {}.\n{others}",
         columns.join(" | "),
         " --- |".repeat(columns.len() + 5),
         rows.join("\n"),
@@ -175,6 +180,8 @@ Each row is the last run of one campaign of `tests/crash`, written by the campai
 *duplicated* copies that came twice: at most one for each connection and crash. *torn* is what is there in part; where
 copies went out, `openssl` opens each one and its content is held against the post.
 ";
+/// The last line of the page's part that is written here begins so.
+const WRITTEN: &str = "\nWritten with ";
 const TAIL: &str = "States of cut disks are counted with the sums of all their audits.
 
 ## What the simulated disk cannot show

@@ -25,3 +25,4 @@ mod neighbours;
 mod process;
 mod queue;
 mod sink;
+mod table;

@@ -9,7 +9,8 @@ fn r11_message_that_crashes_three_times_alone_goes_to_bad_and_is_kept() {
     for crash in 0..3 {
         let spool = world.open();
         assert_eq!(spool.crashes(id), crash);
-        receive(&spool, id); // dropped: the process dies between D2 and D5
+        // Dropped: the process dies between D2 and D5, of a defect or for want of memory (E24).
+        receive(&spool, id);
     }
     let spool = world.open();
     let Received::Quarantined(why) = spool.receive(id, now(), true).unwrap() else {

@@ -183,7 +183,7 @@ fn r6_daemon_starts_on_a_full_disk_and_goes_on_with_what_is_planned() {
     spool.commit(id, &plan(Disposition::Hold, 1), "").unwrap();
     drop(spool);
     std::fs::remove_file(world.path("hold", id, ".why")).unwrap();
-    disk.fill();
+    disk.fill(); // E2
     let (spool, recovery) = world.recover();
     assert_eq!(recovery.untouched[0].0, id, "its note finds no room");
     let Stage::Planned(_, slots) = spool.stage(id).unwrap() else {

@@ -15,7 +15,9 @@ AES = "2.16.840.1.101.3.4.1.42"
 
 
 def large(name, mail):
-    write(name, mail, LIMIT)
+    """Those of 50 MB take their time; few are written always, the others where all are wanted."""
+    if len(mail) < LIMIT // 4 or name in ("line-50mb-header", "recipients-ours-100000") or "LISTSEAL_EVERY_BOMB" in os.environ:
+        write(name, mail, LIMIT)
 
 
 def sealed(text, infos=b""):

@@ -30,6 +30,8 @@ use crate::lmtp::Server;
 Exit codes: 0 stopped in order, or nothing due any more; 75 another listseal has the spool, or \
 the disk failed; 78 bad configuration.
 
+Mail comes in by `listseal queue`, and over LMTP where lmtp.listen says, but not with --once.
+
 What waits and why: `listseal spool ls`. What is wrong: `listseal check`.")]
 pub struct Args {
     /// Try everything that is due once, then exit

@@ -128,6 +128,8 @@ impl Connection {
                     let storing = self.storing.take().unwrap_or_else(|| self.begin());
                     let replies = storing.end(self.session.recipients()).await;
                     self.message_by = None;
+                    // However long that took, the next command has its time.
+                    self.command_by = Instant::now() + COMMAND;
                     self.session.settle(&replies);
                 }
             }

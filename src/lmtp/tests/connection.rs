@@ -302,6 +302,26 @@ async fn r15_message_that_trickles_is_cut_off_and_one_that_flows_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn message_that_takes_longer_than_a_command_may_is_followed_by_another() {
+    let site = Site::new();
+    let mut client = Client::new(&site);
+    client.begin().await;
+    let begin = Instant::now();
+    while begin.elapsed() < COMMAND + SPAN {
+        client.say(format!("{}\r\n", "x".repeat(2000))).await;
+        // A thread waits for the rest: the clock does not go by itself.
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    client.say(".\r\n").await;
+    client.hear("250 ").await;
+    client.say("NOOP\r\n").await;
+    client.hear("250 2.0.0 fine").await;
+    client.say("QUIT\r\n").await;
+    client.end().await;
+    assert_eq!(site.taken().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn r15_transaction_that_takes_half_an_hour_is_over() {
     let site = Site::new();
     let mut client = Client::new(&site);

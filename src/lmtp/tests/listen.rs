@@ -28,6 +28,20 @@ async fn socket_has_its_mode_and_goes_with_its_listener() {
 }
 
 #[tokio::test]
+async fn port_lets_clients_in_until_its_listener_goes() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let listener = Listener::open(&Listen::Tcp(address), 0).await.unwrap();
+    let client = tokio::net::TcpStream::connect(address);
+    let (client, server) = tokio::join!(client, listener.accept());
+    client.unwrap();
+    server.unwrap();
+    drop(listener);
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
 async fn stale_socket_is_replaced_and_one_in_use_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lmtp");

@@ -3,8 +3,8 @@
 //! # Place in the flow
 //!
 //! Beside it: `tests/fuzz` has servers say anything here. What is said and believed is decided by
-//! the same [`transaction`](super::transaction), [`reply`](super::reply) and
-//! [`offers`](super::offers); what [`connection`](super::connection) adds, that nothing is said
+//! the same `transaction`, `reply` and
+//! `offers`; what `connection` adds, that nothing is said
 //! while something unasked waits to be read, is repeated here.
 
 use super::offers::Offers;

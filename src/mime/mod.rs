@@ -24,6 +24,7 @@ pub mod encoding;
 pub mod entity;
 pub mod field;
 pub mod parts;
+pub mod report;
 pub mod sender;
 pub mod write;
 

@@ -6,6 +6,7 @@
 //! * No type here holds mail content or key material.
 
 pub mod address;
+pub mod bounce;
 pub mod deferral;
 pub mod envelope;
 pub mod escape;
@@ -16,6 +17,7 @@ pub mod plan;
 pub mod reason;
 pub mod roster;
 pub mod route;
+pub mod text;
 pub mod trace;
 
 pub use address::Address;

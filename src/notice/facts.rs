@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use minijinja::Value;
 
+use crate::model::text::is_unseen;
 use crate::model::{Address, Reason};
 use crate::notice::kind::{Shape, Variable};
 use crate::notice::wording;
@@ -132,10 +133,7 @@ impl Facts {
 pub fn clean(value: &str) -> String {
     let mut out = String::new();
     for c in value.chars() {
-        let unwanted = c.is_control()
-            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}'
-                | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-        if unwanted {
+        if is_unseen(c) {
             continue;
         }
         if out.len().saturating_add(c.len_utf8()) > MAX_VALUE {

@@ -80,6 +80,7 @@ async fn deliver(copy: &Sealed, scheme: &str, port: u16) -> f64 {
                         .ok(),
                     to: Address::parse("bob@member.example").unwrap(),
                     cargo,
+                    name: None,
                 };
                 let one = |n: u32| n.checked_sub(1);
                 while left

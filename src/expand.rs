@@ -8,6 +8,7 @@
 //!
 //! * A subscriber without usable certificate never gets a sealed post in clear: his item is
 //!   [`What::Withheld`] (contract S23, S35).
+//! * Who is suspended gets nothing, and has an item that says so: the figures tell who missed a post.
 //! * Items stand in the order of the roster, one a subscriber at most; the author gets his copy too,
 //!   as in Sympa.
 
@@ -24,11 +25,12 @@ pub const NEW_POST: &str = "new-post";
 /// Returns one item for every subscriber who is to get something.
 ///
 /// `certificate` answers whether a copy can be sealed to an address now, and what stands in the way;
-/// it is asked for sealed posts alone.
+/// it is asked for sealed posts alone. `is_suspended` tells whose mail came back too often.
 pub fn expand<T>(
     form: Form,
     policy: &ListPolicy,
     roster: &Roster,
+    is_suspended: &dyn Fn(&Address) -> bool,
     mut certificate: impl FnMut(&Address) -> Result<T, Reason>,
 ) -> Vec<Item> {
     roster
@@ -37,6 +39,10 @@ pub fn expand<T>(
         .filter_map(|subscriber| {
             let what = match (subscriber.mode, form) {
                 (Mode::Nomail, _) => return None,
+                _ if is_suspended(&subscriber.address) => What::Withheld {
+                    reason: Reason::Suspended,
+                    notice: false,
+                },
                 (Mode::Notice, _) => What::Notice {
                     kind: NEW_POST.to_owned(),
                     facts: BTreeMap::new(),
@@ -94,7 +100,8 @@ mod tests {
             "b" => Err(Reason::Expired),
             _ => Err(Reason::NoCertificate),
         };
-        expand(form, &policy(missing), &roster, lookup)
+        let suspended = |address: &Address| address.local() == "s";
+        expand(form, &policy(missing), &roster, &suspended, lookup)
             .into_iter()
             .map(|i| (i.to.to_string(), i.lang, i.what))
             .collect()
@@ -126,6 +133,22 @@ mod tests {
             matches!(&found[2].2, What::Notice { kind, enclose: false, .. } if kind == NEW_POST)
         );
         assert_eq!(found[3].2, withheld(Reason::NoCertificate));
+    }
+
+    #[test]
+    fn suspended_members_get_nothing_in_any_form_and_are_counted() {
+        let (roster, _) = Roster::parse("a@x.org\nb@x.org mode=notice\nc@x.org mode=nomail\n");
+        for form in [Form::Clear, Form::Intact, Form::Seal] {
+            let policy = policy(MissingCertificate::Notice);
+            let all = |_: &Address| true;
+            let found = expand(form, &policy, &roster, &all, |_| Ok::<_, Reason>(()));
+            let withheld = What::Withheld {
+                reason: Reason::Suspended,
+                notice: false,
+            };
+            assert_eq!(found.len(), 2);
+            assert!(found.iter().all(|item| item.what == withheld));
+        }
     }
 
     #[test]

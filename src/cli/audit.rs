@@ -54,7 +54,7 @@ fn rows(audit: &Audit) -> Vec<Value> {
             "law": "messages", "holds": audit.accepted == audit.messages(),
             "accepted": audit.accepted, "distributed": ended.distributed,
             "answered": ended.answered, "forwarded": ended.forwarded, "refused": ended.refused,
-            "discarded": ended.discarded, "held": audit.held, "bad": audit.bad, "open": audit.open,
+            "discarded": ended.discarded, "reported": ended.reported, "held": audit.held, "bad": audit.bad, "open": audit.open,
         }),
         object!({
             "law": "copies", "holds": audit.planned == audit.copies(), "planned": audit.planned,
@@ -77,13 +77,14 @@ fn text(audit: &Audit) -> String {
     let mark = |holds: bool| if holds { "adds up" } else { "DOES NOT ADD UP" };
     let mut out = format!(
         "messages: accepted {} = distributed {} + answered {} + forwarded {} + refused {} \
-         + discarded {} + held {} + bad {} + open {}: {}\n",
+         + discarded {} + reported {} + held {} + bad {} + open {}: {}\n",
         audit.accepted,
         ended.distributed,
         ended.answered,
         ended.forwarded,
         ended.refused,
         ended.discarded,
+        ended.reported,
         audit.held,
         audit.bad,
         audit.open,

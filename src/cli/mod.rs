@@ -25,6 +25,7 @@ pub mod list;
 pub mod queue;
 pub mod run;
 pub mod spool;
+pub mod subscriber;
 pub mod trust;
 
 use std::path::PathBuf;
@@ -75,6 +76,7 @@ enum Command {
     Queue(queue::Args),
     Run(run::Args),
     Spool(spool::Args),
+    Subscriber(subscriber::Args),
     Trust(trust::Args),
 }
 
@@ -105,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Queue(args) => queue::run(args, config),
         Command::Run(args) => run::run(args, config),
         Command::Spool(args) => spool::run(args, config),
+        Command::Subscriber(args) => subscriber::run(args, config),
         Command::Trust(args) => trust::run(args, config),
     })
 }

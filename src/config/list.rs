@@ -16,17 +16,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::findings::Findings;
 use super::passphrase::{PassphraseSource, passphrase};
 use super::settings::{SIZES, Settings};
 use super::table::{Found, Table};
+use super::units::duration;
 use super::words::{
     CIPHERS, ENCRYPT, FLOORS, MISSING, ON_UNDECRYPTABLE, REVOCATION, SUBJECT, TRANSPORTS, language,
     legacy, scenario_name, title,
 };
 use super::{Problem, Problems};
 use crate::model::Address;
+use crate::model::bounce::BounceRule;
 use crate::model::list::{
     CipherChoice, ContentCipher, Encrypt, Legacy, ListPolicy, MissingCertificate, OnUndecryptable,
     Revocation, SubjectPolicy, TransportChoice,
@@ -82,6 +85,10 @@ pub struct ListKeys {
     pub legacy: Option<Legacy>,
     /// `revocation`.
     pub revocation: Option<Revocation>,
+    /// `bouncing_count`; 0: nobody is suspended.
+    pub bouncing_count: Option<u64>,
+    /// `bouncing_period`.
+    pub bouncing_period: Option<Duration>,
     /// `cafile`: adds to the anchors of the levels above, which follow.
     pub cafile: Vec<PathBuf>,
     /// `capath`: likewise.
@@ -163,6 +170,8 @@ impl ListKeys {
             lang: plain(table.parsed("lang", "\"en\"", findings, language)),
             legacy: plain(table.texts("legacy", "\"3des\", \"sha1\"", findings, legacy))
                 .map(|sets| sets.into_iter().fold(Legacy::NONE, Legacy::with)),
+            bouncing_count: table.integer("bouncing_count", 0..=100, findings),
+            bouncing_period: plain(table.parsed("bouncing_period", "\"30 d\"", findings, period)),
             places,
             ..Self::default()
         };
@@ -223,6 +232,8 @@ impl ListKeys {
             lang: self.lang.or(outer.lang),
             legacy: self.legacy.or(outer.legacy),
             revocation: self.revocation.or(outer.revocation),
+            bouncing_count: self.bouncing_count.or(outer.bouncing_count),
+            bouncing_period: self.bouncing_period.or(outer.bouncing_period),
             // Whom the domain believes, its lists believe too.
             cafile: [self.cafile, outer.cafile].concat(),
             capath: [self.capath, outer.capath].concat(),
@@ -309,10 +320,28 @@ impl ListKeys {
             lang: self.lang.unwrap_or(usual.lang),
             legacy: self.legacy.unwrap_or(usual.legacy),
             revocation: self.revocation.unwrap_or(settings.trust.revocation),
+            bounces: BounceRule {
+                count: self
+                    .bouncing_count
+                    .and_then(|count| u32::try_from(count).ok())
+                    .unwrap_or(usual.bounces.count),
+                period: self.bouncing_period.unwrap_or(usual.bounces.period),
+            },
             address: usual.address,
         };
         let found = found.into_iter().map(|problem| problem.of(address));
         Problems::unless_errors(policy, found.collect())
+    }
+}
+
+/// Days are what counts; a year of them is remembered.
+fn period(text: &str) -> Result<Duration, &'static str> {
+    let period = duration(text)?;
+    let days = period.as_secs() / 86_400;
+    if (1..=366).contains(&days) {
+        Ok(period)
+    } else {
+        Err("is not between 1 d and 366 d")
     }
 }
 

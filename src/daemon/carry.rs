@@ -20,9 +20,9 @@ use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 use tracing::{debug, info, warn};
 
+use super::bounce::given_up;
 use super::copies::{Copies, Made};
 use super::end::{End, Pause};
-use super::tell::{Trouble, tell};
 use super::{Event, Hands};
 use crate::deliver::Outcome;
 use crate::deliver::retry::{Next, wait};
@@ -39,6 +39,8 @@ pub(super) struct Delivery {
     plan: Arc<Plan>,
     slots: Arc<Slots>,
     stop: watch::Receiver<bool>,
+    /// What mail servers said of the items that were given up.
+    said: BTreeMap<usize, String>,
 }
 
 /// What came of one item.
@@ -62,6 +64,7 @@ impl Delivery {
             plan: Arc::new(plan),
             slots: Arc::new(slots),
             stop,
+            said: BTreeMap::new(),
         }
     }
 
@@ -145,7 +148,7 @@ impl Delivery {
         }
     }
 
-    async fn record(&self, answers: Vec<Answer>) -> Result<(), Pause> {
+    async fn record(&mut self, answers: Vec<Answer>) -> Result<(), Pause> {
         let changes: Vec<_> = answers.iter().map(|one| (one.index, one.slot)).collect();
         let slots = self.slots.clone();
         for answer in &answers {
@@ -154,6 +157,13 @@ impl Delivery {
         blocking(move || slots.record_all(&changes)).await?;
         disk::point("D9");
         for answer in answers {
+            let refused = match &answer.outcome {
+                Some(Outcome::Failed { text, .. } | Outcome::Deferred { text, .. }) => Some(text),
+                _ => None,
+            };
+            if let (Slot::Failed { .. }, Some(text)) = (&answer.slot, refused) {
+                self.said.insert(answer.index, text.clone());
+            }
             self.tell(answer);
         }
         Ok(())
@@ -205,30 +215,8 @@ impl Delivery {
         }
     }
 
-    /// Tells the owners of copies that were given up, once for each message (contract 2.1).
-    async fn report(&self, states: &[Slot]) {
-        let items = self.plan.items.iter().zip(states);
-        let copies: Vec<_> = items.filter(|(item, _)| item.what.is_copy()).collect();
-        let mut reasons: BTreeMap<&str, (Reason, usize)> = BTreeMap::new();
-        for (item, slot) in &copies {
-            if let Slot::Failed { reason, .. } = slot {
-                debug!(spool = %self.id, to = %item.to, reason = reason.code());
-                let entry = reasons.entry(reason.code()).or_insert((*reason, 0));
-                entry.1 = entry.1.saturating_add(1);
-            }
-        }
-        if let (Some(list), false) = (&self.plan.list, reasons.is_empty()) {
-            let lines = reasons
-                .values()
-                .map(|(reason, count)| format!("{count} of {} copies: {reason}", copies.len()));
-            let trouble = Trouble::undelivered(list, self.id, lines);
-            // Who cannot be told now is not told: the log has it too.
-            let _ = tell(self.hands.clone(), trouble).await;
-        }
-    }
-
     /// Closes the message, or says when to come again.
-    async fn conclude(&self) -> Result<End, Pause> {
+    async fn conclude(&mut self) -> Result<End, Pause> {
         let slots = self.slots.clone();
         let states = blocking(move || slots.states()).await?;
         let now = self.hands.site.clock.steady();
@@ -236,8 +224,12 @@ impl Delivery {
         if let Some(pause) = next.map(|deferral| wait(&deferral, now)).min() {
             return Ok(End::Deferred(pause));
         }
-        self.report(&states).await;
-        let (hands, id) = (self.hands.clone(), self.id);
+        let (hands, id, plan) = (self.hands.clone(), self.id, self.plan.clone());
+        let said = std::mem::take(&mut self.said);
+        let kept = spawn_blocking(move || given_up(&hands, id, &plan, &states, &said));
+        kept.await.map_err(died)??; // D10
+        disk::point("N1");
+        let hands = self.hands.clone();
         let tally = blocking(move || hands.spool.finish(id)).await?; // D12, D13
         info!(
             spool = %id,

@@ -315,15 +315,15 @@ impl Copies {
     fn copy(&self, item: &Item, cargo: Cargo) -> Made {
         let list = &self.world.policy().address;
         // What goes to people behind the list must not come back as a bounce to them (RFC 3834).
-        let reverse_path = match self.plan.disposition {
-            Disposition::Distribute => verp(list, &item.to).ok(),
-            _ => None,
-        };
+        let is_post = self.plan.disposition == Disposition::Distribute;
+        let reverse_path = is_post.then(|| verp(list, &item.to).ok()).flatten();
+        let name = || self.site.names.name(list, self.message.id, &item.to);
         Made::Parcel(
             Box::new(Parcel {
                 reverse_path,
                 to: item.to.clone(),
                 cargo,
+                name: is_post.then(name),
             }),
             None,
         )
@@ -343,6 +343,7 @@ impl Copies {
                     reverse_path: None, // RFC 3834 section 3.3
                     to: item.to.clone(),
                     cargo,
+                    name: None,
                 }),
                 withheld,
             ),

@@ -17,8 +17,8 @@ pub(super) enum End {
     Finished,
     /// The message is gone or set aside: nothing more to do.
     Gone,
-    /// It was moved to `bad/`, for this reason: people have to look at it.
-    SetAside(String),
+    /// It was moved to `bad/`: people have to look at it.
+    SetAside,
     /// It waits; for its list, where that is the reason.
     Paused(Option<Standing>, Box<Pause>),
     /// The daemon is stopping; a later one goes on.

@@ -22,6 +22,7 @@ use time::OffsetDateTime;
 use tracing::{debug, info, warn};
 
 use super::Event;
+use super::bounce::{bounced, forgive};
 use super::end::Pause;
 use super::keep::keep;
 use super::site::{Site, lock};
@@ -38,7 +39,7 @@ use crate::open::{Context, Opened, open};
 use crate::pki::KeyPair;
 use crate::pki::Slot;
 use crate::relay::post::{List, Origin, post};
-use crate::relay::{Case, Content, Decision, Present, Ruling, Speaker, people, register};
+use crate::relay::{Case, Content, Decision, Present, Ruling, Speaker, people, register, report};
 use crate::spool::{Arrival, Slots, Spool};
 use crate::store::certificates::Unusable;
 use crate::store::replay::{Key, ReplayStore};
@@ -96,7 +97,8 @@ pub(super) fn judge(
     let limited = site.limit(&mut decision.plan, &id.to_string(), now);
     limited.map_err(|problem| hands.trouble(problem))?;
     // A post that found its way shows that the list's troubles are over.
-    if world.role == Role::Post && !world.ring.is_incomplete() {
+    let is_post = world.role == Role::Post && !arrival.message.envelope.is_own();
+    if is_post && !world.ring.is_incomplete() {
         let settled = lock(&site.told).settle(&list);
         settled.map_err(|problem| hands.trouble(problem))?;
     }
@@ -203,6 +205,7 @@ impl Hands<'_> {
             in_force: &in_force,
         };
         let ruled = match &world.role {
+            _ if case.envelope.is_own() => (report::tell(&case), None),
             Role::Post => self.post(&case)?,
             Role::Register => {
                 let opened = self.open(site.site_ring(world).pairs())?;
@@ -216,6 +219,11 @@ impl Hands<'_> {
             Role::SendKey => {
                 let has_certificate = world.ring.encryption().is_some();
                 (people::send_key(&case, has_certificate), None)
+            }
+            Role::Bounces(member) => {
+                let id = self.arrival.message.id;
+                let ruled = bounced(site, world, &case, id, member.as_ref());
+                (ruled.map_err(|problem| self.trouble(problem))?, None)
             }
             role => (people::forward(&case, role, policy), None),
         };
@@ -236,6 +244,13 @@ impl Hands<'_> {
         let (roster, bad) =
             roster::read(&world.config.directory).map_err(|problem| self.trouble(problem))?;
         site.complain(&bad);
+        let bounces = site.bounces(&policy.address);
+        let suspended = match bad.is_empty().then(|| bounces.retain(&roster)) {
+            Some(Err(problem)) => Err(problem),
+            _ => bounces.suspended(),
+        };
+        let (suspended, odd) = suspended.map_err(|problem| self.trouble(problem))?;
+        site.complain(&odd);
         let scenario = site.lists.scenario(&world.config.directory, &policy.send);
         let opened = self.open(world.ring.pairs())?;
         let store = site.replay(&policy.address, now);
@@ -267,6 +282,7 @@ impl Hands<'_> {
                 .as_ref()
                 .map(|(file, problem)| (file.as_str(), problem.as_str())),
             certificate: &certificate,
+            is_suspended: &|address| suspended.contains(address),
             can_sign: world.ring.signing().is_some(),
         };
         let is_list = |address: &Address| site.lists.is_list(address);
@@ -287,7 +303,16 @@ impl Hands<'_> {
         };
         let origin = Origin::of(&opened);
         let outcome = authorize(opened, case.message, &rules);
-        Ok((post(case, &list, origin, outcome), Some((store, keys))))
+        let ruling = post(case, &list, origin, outcome);
+        if let Ruling::Decided(decision) = &ruling
+            && decision.plan.disposition == Disposition::Distribute
+            && decision.plan.authenticated
+            && let Some(author) = decision.plan.sender.as_ref().and_then(|a| roster.find(a))
+        {
+            let forgiven = forgive(site, &policy.address, &author.address, now);
+            forgiven.map_err(|problem| self.trouble(problem))?;
+        }
+        Ok((ruling, Some((store, keys))))
     }
 
     /// Returns the keys of this post for the replay store, and what it knows of them (S19, W1).

@@ -249,7 +249,11 @@ impl Letters<'_> {
 fn is_answer(kind: Kind) -> bool {
     !matches!(
         kind,
-        Kind::CertMissing | Kind::NewPost | Kind::OwnerReport | Kind::ScenarioError
+        Kind::CertMissing
+            | Kind::NewPost
+            | Kind::OwnerReport
+            | Kind::ScenarioError
+            | Kind::Suspended
     )
 }
 

@@ -21,6 +21,7 @@
     reason = "the daemon is shell: it reads clocks"
 )]
 
+mod bounce;
 mod carry;
 mod clock;
 mod copies;
@@ -31,6 +32,7 @@ mod letters;
 mod pace;
 mod parked;
 mod run;
+mod set_aside;
 mod site;
 mod tell;
 #[cfg(test)]

@@ -13,8 +13,9 @@ use tracing::{error, info, warn};
 use super::carry::{blocking, died};
 use super::end::{End, Pause, Report};
 use super::parked::{Parked, Standing, Until};
+use super::set_aside;
 use super::site::Site;
-use super::tell::{Trouble, tell, tell_set_aside};
+use super::tell::{Trouble, tell};
 use super::turns::Turns;
 use super::work::work;
 use super::world::Obstacle;
@@ -40,6 +41,8 @@ pub(super) struct Run {
     scanned: Option<Instant>,
     /// Messages that people sent back and that were taken up since.
     resent: HashSet<SpoolId>,
+    /// Messages that were set aside and that people have to be told of, and when to begin.
+    aside: (Instant, VecDeque<SpoolId>),
     tasks: JoinSet<Report>,
     /// Which message a task works on.
     works_on: HashMap<Id, SpoolId>,
@@ -80,6 +83,7 @@ impl Run {
             hinted: true,
             scanned: None,
             resent: HashSet::new(),
+            aside: (Instant::now(), VecDeque::new()),
             tasks: JoinSet::new(),
             works_on: HashMap::new(),
             tellers: JoinSet::new(),
@@ -94,6 +98,11 @@ impl Run {
         let own = self.hands.clone();
         match blocking(move || own.spool.planned()).await {
             Ok(ids) => self.found.extend(ids),
+            Err(pause) => self.trouble(pause),
+        }
+        let own = self.hands.clone();
+        match blocking(move || own.spool.untold()).await {
+            Ok(ids) => self.aside.1.extend(ids),
             Err(pause) => self.trouble(pause),
         }
         let settings = &self.hands.site.settings;
@@ -140,6 +149,9 @@ impl Run {
     /// Finds messages that nobody works on.
     async fn look(&mut self) {
         let (site, now) = (self.hands.site.clone(), Instant::now());
+        if self.aside.0 <= now {
+            self.report_set_aside().await;
+        }
         // Once means once: a slow server's retries would never end (they are due again meanwhile).
         if !self.parked.is_empty() && !self.is_once() {
             self.release(site, now).await;
@@ -185,6 +197,19 @@ impl Run {
             }
             // They are found again by the scan, or at the next start.
             Err(error) => self.trouble(died(error)),
+        }
+    }
+
+    /// Keeps reports on what was set aside; a full disk passes.
+    async fn report_set_aside(&mut self) {
+        while let Some(id) = self.aside.1.pop_front() {
+            let own = self.hands.clone();
+            if let Err(pause) = blocking(move || set_aside::report(&own, id)).await {
+                self.aside.1.push_front(id);
+                self.aside.0 = Instant::now() + BREATHER;
+                return self.trouble(pause);
+            }
+            self.hinted = true;
         }
     }
 
@@ -277,10 +302,7 @@ impl Run {
             End::Deferred(pause) => self.parked.park(id, Until::Due(Instant::now() + pause)),
             End::Finished => self.summary.finished = self.summary.finished.saturating_add(1),
             End::Gone | End::Stopped => {}
-            End::SetAside(detail) => {
-                self.tellers
-                    .spawn(tell_set_aside(self.hands.clone(), id, detail));
-            }
+            End::SetAside => self.aside.1.push_back(id),
             End::Paused(standing, pause) => match (standing, *pause) {
                 (Some(standing), Pause::Trouble(obstacle)) => self.wait(id, standing, &obstacle),
                 (_, pause) => {

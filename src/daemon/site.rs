@@ -34,6 +34,7 @@ use crate::store::claims::KeyClaims;
 use crate::store::keys::{KeyRing, KeyStore};
 use crate::store::limits::{Ask, NoticeLimits};
 use crate::store::lists::{ListConfig, Lists};
+use crate::store::proof::CopyNames;
 use crate::store::replay::ReplayStore;
 use crate::store::told::Told;
 use crate::store::{passphrase, templates};
@@ -47,6 +48,7 @@ pub(super) struct Site {
     pub templates: Templates,
     pub told: Mutex<Told>,
     pub pace: Pace,
+    pub names: CopyNames,
     keys: KeyStore,
     claims: KeyClaims,
     trust: TrustStore,
@@ -74,6 +76,7 @@ impl Site {
             limits: Mutex::new(NoticeLimits::open(state, now)?),
             told: Mutex::new(Told::open(state)?),
             pace: Pace::default(),
+            names: CopyNames::open(state)?,
             keys: KeyStore::default(),
             claims: KeyClaims::default(),
             trust: TrustStore::default(),

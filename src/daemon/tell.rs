@@ -15,8 +15,7 @@ use super::site::{Site, lock};
 use super::world::{Obstacle, World};
 use crate::config::Problem;
 use crate::deliver::{Cargo, Outcome, Parcel};
-use crate::model::route::SITE_NAME;
-use crate::model::{Address, Reason, SpoolId};
+use crate::model::{Address, Reason};
 use crate::notice::{Kind, Variable};
 use crate::store::told::digest_hex;
 
@@ -27,56 +26,6 @@ pub(super) struct Trouble {
     pub recipient: Address,
     /// What is wrong.
     pub obstacle: Obstacle,
-}
-
-impl Trouble {
-    /// Copies of a message that were given up; `lines` say how many and why.
-    pub fn undelivered(list: &Address, id: SpoolId, lines: impl Iterator<Item = String>) -> Self {
-        let remedy = "the log of listseal run names the replies";
-        let problem = |line| Problem::error(format!("message {id}"), line, remedy);
-        Self {
-            recipient: list.clone(),
-            obstacle: Obstacle {
-                of: list.clone(),
-                reason: Reason::MessageRefused,
-                problems: lines.map(problem).collect(),
-            },
-        }
-    }
-}
-
-/// Tells the owners of a message that was moved to `bad/` (contract R11); the listmasters where it
-/// is so damaged that nobody can tell whose it is.
-pub(super) async fn tell_set_aside(
-    hands: Arc<Hands>,
-    id: SpoolId,
-    detail: String,
-) -> Option<Trouble> {
-    let own = hands.clone();
-    let trouble = spawn_blocking(move || {
-        let recipient = match own.spool.read(id) {
-            Ok(message) => Some(message.envelope.recipient().clone()),
-            Err(_) => {
-                let domain = own.site.lists.domains().into_iter().next()?;
-                Address::parse(&format!("{SITE_NAME}@{domain}")).ok()
-            }
-        }?;
-        let file = own.site.settings.paths.spool.join(format!("bad/{id}.msg"));
-        let problem = Problem::error(file, detail, format!("listseal spool show {id}"));
-        let obstacle = Obstacle {
-            of: recipient.clone(),
-            reason: Reason::Malformed,
-            problems: vec![problem],
-        };
-        Some(Trouble {
-            recipient,
-            obstacle,
-        })
-    });
-    match trouble.await {
-        Ok(Some(trouble)) => tell(hands, trouble).await,
-        _ => None,
-    }
 }
 
 /// Tells those who can mend a trouble; returns it where one of them has to be told later.
@@ -92,6 +41,7 @@ pub(super) async fn tell(hands: Arc<Hands>, told: Trouble) -> Option<Trouble> {
             reverse_path: None,
             to: to.clone(),
             cargo,
+            name: None,
         };
         match hands.courier.deliver(&parcel).await {
             Outcome::Sent(reply) => info!(list = %of, notice = "trouble", deliver = "sent", reply),
@@ -150,20 +100,10 @@ fn letter(site: &Site, world: &World, to: &Address, obstacle: &Obstacle) -> Opti
         let lines: Vec<String> = obstacle.problems.iter().map(Problem::text).collect();
         let of = &obstacle.of;
         let check = format!("listseal check {of}");
-        let (report, command) = match (obstacle.reason, first) {
-            (Reason::Malformed, Some(problem)) => (
-                format!("A message to {of} was set aside, unread:"),
-                problem.remedy.clone(),
-            ),
-            (Reason::MessageRefused, _) => (
-                "Copies were given up; their readers did not get them:".to_owned(),
-                "listseal audit".to_owned(),
-            ),
-            _ => (format!("Mail to {of} waits:"), check),
-        };
+        let report = format!("Mail to {of} waits:");
         facts = facts
             .with(Variable::Report, &format!("{report}\n{}", lines.join("\n")))
-            .with(Variable::Commands, &command);
+            .with(Variable::Commands, &check);
         Kind::OwnerReport
     };
     if let Some(problem) = first {

@@ -37,7 +37,7 @@ async fn attempt(
         Stage::Planned(plan, slots) => (*plan, slots, Content::Received),
         Stage::Unopened => match opened(hands, id).await? {
             Judged::Planned(planned) => (planned.plan, planned.slots, planned.content),
-            Judged::SetAside(detail) => return Ok(End::SetAside(detail)),
+            Judged::SetAside => return Ok(End::SetAside),
         },
     };
     Delivery::new(hands.clone(), id, plan, slots, stop)
@@ -48,7 +48,7 @@ async fn attempt(
 /// What became of a message that was taken up.
 enum Judged {
     Planned(Box<Planned>),
-    SetAside(String),
+    SetAside,
 }
 
 /// Opens and judges a message, unless it has to be set aside.
@@ -73,7 +73,7 @@ async fn opened(hands: &Arc<Hands>, id: SpoolId) -> Result<Judged, Pause> {
             }
             Received::Quarantined(why) => {
                 warn!(spool = %id, reason = why.reason, "set aside in bad/: {}; listseal spool show {id}", why.detail);
-                Ok(Judged::SetAside(why.detail))
+                Ok(Judged::SetAside)
             }
         }
     });
@@ -100,7 +100,7 @@ async fn settle(hands: &Arc<Hands>, id: SpoolId, pause: Pause) -> End {
             spool
                 .spool
                 .quarantine(id, &Why::new("damaged", error.to_string(), at))?;
-            Ok(End::SetAside(error.to_string()))
+            Ok(End::SetAside)
         }
         Pause::Spool(error) if error.is_fatal() => Err(error),
         // A full disk or a file that must not be touched is no crash of this message (decision 16).

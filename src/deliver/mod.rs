@@ -53,6 +53,9 @@ pub struct Parcel {
     pub to: Address,
     /// The mail.
     pub cargo: Cargo,
+    /// The name of this copy, which reports about it bring back: in its header, and as ENVID where
+    /// the next hop sends reports (RFC 3461). Letters, digits and dots.
+    pub name: Option<String>,
 }
 
 /// What became of a parcel.
@@ -154,7 +157,7 @@ impl Courier {
     /// At most `delivery.connections` parcels are under way at once; more wait here.
     pub async fn deliver(&self, parcel: &Parcel) -> Outcome {
         let mail = match wire::Mail::new(&parcel.cargo) {
-            Ok(mail) => mail,
+            Ok(mail) => mail.named(parcel.name.as_deref()),
             Err(problem) => {
                 return Outcome::Failed {
                     reason: Reason::MimeMalformed,

@@ -4,12 +4,15 @@
 use std::borrow::Cow;
 
 use super::cargo::Cargo;
+use crate::model::bounce::COPY_FIELD;
 
 /// A mail with canonical line ends; pieces that had them are not copied.
 pub(super) struct Mail<'a> {
     pieces: Vec<Cow<'a, [u8]>>,
     /// Whether the next hop has to offer 8BITMIME.
     pub(super) needs_8bit: bool,
+    /// The name of this copy.
+    pub(super) name: Option<&'a str>,
 }
 
 impl<'a> Mail<'a> {
@@ -36,7 +39,22 @@ impl<'a> Mail<'a> {
         Ok(Self {
             pieces,
             needs_8bit: cargo.needs_8bit(),
+            name: None,
         })
+    }
+
+    /// Puts the name of this copy in front of its header, as mail servers do with what is true of
+    /// one copy alone. A name that no line may hold is left out.
+    pub(super) fn named(mut self, name: Option<&'a str>) -> Self {
+        self.name = name.filter(|name| {
+            let fine = |b: u8| b.is_ascii_alphanumeric() || b == b'.';
+            (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(fine)
+        });
+        if let Some(name) = self.name {
+            let line = format!("{COPY_FIELD}: {name}\r\n").into_bytes();
+            self.pieces.insert(0, Cow::Owned(line));
+        }
+        self
     }
 
     /// Size in bytes.
@@ -141,6 +159,8 @@ fn canonical(chunk: &[u8], before: u8) -> Result<(Cow<'_, [u8]>, u8), &'static s
     Ok((Cow::Owned(out), end))
 }
 
+/// Characters of an ENVID (RFC 3461 section 4.4).
+const MAX_NAME: usize = 100;
 const BARE_CR: &str = "the mail has a carriage return that ends no line, which SMTP cannot carry";
 
 #[cfg(test)]
@@ -170,6 +190,20 @@ mod tests {
     fn e23_bare_carriage_return_is_refused_not_mended() {
         for bad in [&b"a\rb\r\n"[..], b"a\r", b"a\r\r\n", b"\r.\r\n"] {
             assert!(form(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn name_of_a_copy_is_its_first_line_and_nothing_else_can_be() {
+        let cargo = Cargo::of_bytes(b"A: b\r\n\r\nx\r\n");
+        let named = |name| Mail::new(&cargo).unwrap().named(name).to_vec();
+        let plain = b"A: b\r\n\r\nx\r\n".to_vec();
+        assert_eq!(named(None), plain);
+        let expected = [b"X-Listseal-Copy: 12.ab\r\n", plain.as_slice()].concat();
+        assert_eq!(named(Some("12.ab")), expected);
+        let long = "a".repeat(101);
+        for bad in ["", "a\r\nBcc: x", "a b", "a+b", "a=b", &long] {
+            assert_eq!(named(Some(bad)), plain, "{bad:?}");
         }
     }
 
@@ -230,6 +264,7 @@ mod tests {
             let mail = Mail {
                 pieces: pieces.iter().map(|one| Cow::Borrowed(one.as_bytes())).collect(),
                 needs_8bit: false,
+                name: None,
             };
             let stuffed = mail.stuffed().collect::<Vec<_>>().concat();
             prop_assert_eq!(stuffed, dotted(pieces.concat().as_bytes()));

@@ -139,7 +139,7 @@ impl Notification {
             let (mut action, mut status) = (None, None);
             let [mut diagnostic, mut last, mut first] = [None, None, None];
             each_field(block, |name, value| {
-                let mut keep = |place: &mut Option<String>| {
+                let keep = |place: &mut Option<String>| {
                     place.get_or_insert(value.clone());
                 };
                 match name.to_ascii_lowercase().as_str() {
@@ -162,7 +162,7 @@ impl Notification {
             let status = status.as_deref().and_then(Status::parse);
             self.recipients.push(Recipient {
                 action,
-                status: status.or_else(|| said(&diagnostic)),
+                status: status.or_else(|| Status::of_reply(typed(&diagnostic))),
                 diagnostic: one_line(typed(&diagnostic), MAX_TEXT),
                 final_recipient: one_line(typed(&last.unwrap_or_default()), MAX_TEXT),
                 original_recipient: one_line(typed(&first.unwrap_or_default()), MAX_TEXT),
@@ -185,23 +185,6 @@ impl Action {
             _ => None,
         }
     }
-}
-
-/// Returns the status in what an SMTP server said, `smtp; 550 5.1.1 no such user`; where it says
-/// none, that of its reply code.
-fn said(diagnostic: &str) -> Option<Status> {
-    let text = typed(diagnostic).trim_start();
-    let (code, rest) = text.split_at_checked(3)?;
-    let class = code.chars().next().and_then(|c| c.to_digit(10))?;
-    let is_code = code.bytes().all(|b| b.is_ascii_digit()) && matches!(class, 4 | 5);
-    let rest = rest.trim_start_matches([' ', '-', '#']);
-    let enhanced = Status::parse(rest).filter(|one| u32::from(one.class) == class);
-    let plain = Status {
-        class: u8::try_from(class).ok()?,
-        subject: 0,
-        detail: 0,
-    };
-    is_code.then(|| enhanced.unwrap_or(plain))
 }
 
 /// Returns a value without the type in front: `rfc822; bob@example.org`.

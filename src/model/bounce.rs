@@ -56,6 +56,23 @@ impl Status {
             detail,
         })
     }
+
+    /// Reads the status in what an SMTP server said, `550 5.1.1 no such user`; where it says none,
+    /// that of its reply code.
+    #[must_use]
+    pub fn of_reply(text: &str) -> Option<Self> {
+        let (code, rest) = text.trim_start().split_at_checked(3)?;
+        let class = code.chars().next().and_then(|c| c.to_digit(10))?;
+        let is_code = code.bytes().all(|b| b.is_ascii_digit()) && matches!(class, 4 | 5);
+        let enhanced = Self::parse(rest.trim_start_matches([' ', '-', '#']));
+        let plain = Self {
+            class: u8::try_from(class).ok()?,
+            subject: 0,
+            detail: 0,
+        };
+        let fitting = enhanced.filter(|one| one.class == plain.class);
+        is_code.then(|| fitting.unwrap_or(plain))
+    }
 }
 
 impl fmt::Display for Status {
@@ -188,6 +205,10 @@ pub struct Suspension {
     pub cause: String,
     /// On how many days posts had failed.
     pub days: u32,
+    /// The status of the last failure, or a reason.
+    pub status: String,
+    /// What the mail server said, fit to be shown.
+    pub text: String,
 }
 
 impl Record {
@@ -232,6 +253,8 @@ impl Record {
                 at: failure.at,
                 cause: failure.cause.to_owned(),
                 days: u32::try_from(self.days.len()).unwrap_or(u32::MAX),
+                status: one_line(failure.status, MAX_STATUS),
+                text: one_line(failure.text, MAX_TEXT),
             });
         }
         self.is_suspended_by(failure.cause)

@@ -9,6 +9,8 @@ pub struct Envelope {
     sender: String,
     /// `RCPT TO`: one of our addresses.
     recipient: Address,
+    /// It is no mail: the daemon wrote it.
+    is_own: bool,
 }
 
 impl Envelope {
@@ -31,7 +33,28 @@ impl Envelope {
         } else {
             bare
         };
-        Self { sender, recipient }
+        Self {
+            sender,
+            recipient,
+            is_own: false,
+        }
+    }
+
+    /// Returns the envelope of what the daemon tells the people behind `recipient` on its own
+    /// account. Nothing that is handed in ever has it.
+    #[must_use]
+    pub fn own(recipient: Address) -> Self {
+        Self {
+            sender: String::new(),
+            recipient,
+            is_own: true,
+        }
+    }
+
+    /// True for what the daemon wrote itself: a report, not a mail.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.is_own
     }
 
     /// Returns the sender as handed over, empty for the null sender.

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::Address;
+use crate::model::bounce::BounceRule;
 
 /// The typed content of one `list.toml`, with the site's defaults filled in.
 #[derive(Clone, Debug)]
@@ -47,6 +48,8 @@ pub struct ListPolicy {
     pub legacy: Legacy,
     /// How strictly certificates without valid CRL are judged.
     pub revocation: Revocation,
+    /// When members whose mail comes back are suspended.
+    pub bounces: BounceRule,
 }
 
 impl ListPolicy {
@@ -72,6 +75,7 @@ impl ListPolicy {
             lang: "en".to_owned(),
             legacy: Legacy::NONE,
             revocation: Revocation::default(),
+            bounces: BounceRule::default(),
         }
     }
 

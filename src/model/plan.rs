@@ -66,6 +66,8 @@ pub enum Disposition {
     Hold,
     /// Not let through.
     Refuse,
+    /// No mail: the daemon tells people of something.
+    Report,
     /// Withheld silently; kept in `bad/` with its reason (contract S10, S19).
     Withhold,
 }
@@ -120,6 +122,7 @@ impl Disposition {
             Self::Forward => "forward",
             Self::Hold => "hold",
             Self::Refuse => "refuse",
+            Self::Report => "report",
             Self::Withhold => "withhold",
         }
     }

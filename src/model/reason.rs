@@ -100,6 +100,7 @@ reasons! {
     EncryptedNotAccepted, "encrypted-not-accepted", "the list does not take encrypted messages";
     TooLarge, "too-large", "the message is larger than the list allows";
     Loop, "loop", "the message has been here before";
+    Bounce, "bounce", "the message reports what became of a copy";
     AutoReply, "auto-reply", "the message was made by an automatic process";
     Duplicate, "duplicate", "the message was already distributed";
     Replay, "replay", "the encrypted content was already distributed";
@@ -113,6 +114,7 @@ reasons! {
     CertificateUnusable, "certificate-unusable", "the certificate file cannot be used";
     OlderCertificate, "older-certificate", "a newer certificate is stored for this address";
     PendingApproval, "pending-approval", "the certificate waits for the approval of the owners";
+    Suspended, "suspended", "mail to this address came back too often";
     BelowFloor, "below-floor", "the certificate is weaker than the list allows";
     // Delivery.
     RecipientRefused, "recipient-refused", "the mail server refused the recipient";

@@ -57,6 +57,7 @@ kinds! {
     RegistrationFailed, "registration-failed", Member, "a certificate was not stored, and why";
     Rejected, "rejected", Member, "a post was refused by the rules of the list";
     ScenarioError, "scenario-error", Owner, "the rules of the list cannot be used";
+    Suspended, "suspended", Owner, "members were suspended because their mail comes back";
     Undecryptable, "undecryptable", Member, "a post that could not be processed was refused";
     Waiting, "waiting", Member, "a post waits for the moderators";
     CertMissing, "x509-user-cert-missing", Member, "instead of a post that cannot be sealed to the reader";
@@ -98,6 +99,7 @@ impl Kind {
             | Self::NewPost
             | Self::OwnerReport
             | Self::ScenarioError
+            | Self::Suspended
             | Self::CertMissing => "auto-generated",
             Self::BadSignature
             | Self::ListCertificate
@@ -137,7 +139,8 @@ macro_rules! translations {
                 | Kind::Held
                 | Kind::KeyUnavailable
                 | Kind::OwnerReport
-                | Kind::ScenarioError => return None,
+                | Kind::ScenarioError
+                | Kind::Suspended => return None,
             })
         }
     };

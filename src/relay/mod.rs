@@ -5,7 +5,9 @@
 //! post                 open -> authorize -> harvest -> expand -> Plan
 //! -register, listseal@ open -> harvest -> registered | registration-failed
 //! -sendkey             list-certificate
-//! -owner, -request, -editor, -bounces    to people, unopened
+//! -owner, -request, -editor    to people, unopened
+//! -bounces             on record, else to people
+//! the daemon's reports to people
 //! ```
 //!
 //! # Place in the flow
@@ -24,10 +26,12 @@
 //! * What may be kept of a message's certificates is decided here, and only for its proven author
 //!   (contract S31).
 
+pub mod bounces;
 pub mod lessons;
 pub mod people;
 pub mod post;
 pub mod register;
+pub mod report;
 
 use std::collections::BTreeMap;
 
@@ -319,6 +323,8 @@ pub fn topic(item: &Item, authenticated: bool) -> Option<Topic> {
     let about = match kind {
         // The moderators have to learn of each post, and so has a reader of notices.
         Kind::Held | Kind::NewPost | Kind::CertMissing => return None,
+        // Once for each suspension.
+        Kind::Suspended => return None,
         // An unproven author could be a victim.
         Kind::Waiting if authenticated => return None,
         // Once for every certificate (decision 6).

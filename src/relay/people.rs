@@ -71,7 +71,9 @@ pub fn send_key(case: &Case<'_>, has_certificate: bool) -> Ruling {
     Decision::of(plan)
 }
 
-pub(super) fn is_own_loop(case: &Case<'_>) -> bool {
+/// True for what this list sent out before.
+#[must_use]
+pub fn is_own_loop(case: &Case<'_>) -> bool {
     let header = |name: &str| case.header(name);
     carries_loop_mark(&header, case.speaker.address)
 }

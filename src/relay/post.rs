@@ -30,6 +30,8 @@ pub struct List<'a> {
     pub scenario_problem: Option<(&'a str, &'a str)>,
     /// Whether a copy can be sealed to an address now, or what stands in the way.
     pub certificate: &'a dyn Fn(&Address) -> Result<(), Reason>,
+    /// Whether a member is suspended because his mail came back.
+    pub is_suspended: &'a dyn Fn(&Address) -> bool,
     /// True where the list has a key to sign with.
     pub can_sign: bool,
 }
@@ -102,7 +104,13 @@ fn distribute(case: &Case<'_>, list: &List<'_>, mut plan: Plan, admitted: Admitt
         Some(author) if author == address => Ok(()),
         _ => (list.certificate)(address),
     };
-    plan.items = expand(admitted.form(), list.policy, list.roster, certificate);
+    plan.items = expand(
+        admitted.form(),
+        list.policy,
+        list.roster,
+        list.is_suspended,
+        certificate,
+    );
     plan.items
         .extend(told(case, list, &lessons, admitted.opened()));
     Ruling::Decided(Box::new(Decision {

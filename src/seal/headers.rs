@@ -300,7 +300,7 @@ const PRIVATE: [&str; 7] = [
 ];
 /// Fields of the received mail that no copy carries: written anew by the list, private, or true of
 /// the way to the list only.
-const REMOVED: [&str; 18] = [
+const REMOVED: [&str; 19] = [
     "apparently-to",
     "authentication-results",
     "bcc",
@@ -317,6 +317,8 @@ const REMOVED: [&str; 18] = [
     "sender",
     "x-envelope-from",
     "x-envelope-to",
+    // Names another list's copy for this one: members could report in its name.
+    "x-listseal-copy",
     "x-original-to",
     "x-sequence",
 ];

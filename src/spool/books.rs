@@ -81,6 +81,8 @@ pub struct Totals {
     pub refused: u64,
     /// Messages dropped, by rule or by people.
     pub discarded: u64,
+    /// Reports of the daemon's own, told.
+    pub reported: u64,
     /// Copies that receivers took.
     pub sent: u64,
     /// Copies given up.
@@ -92,7 +94,12 @@ pub struct Totals {
 impl Totals {
     /// Messages, by their ends.
     pub(super) fn messages(&self) -> u64 {
-        self.distributed + self.answered + self.forwarded + self.refused + self.discarded
+        self.distributed
+            + self.answered
+            + self.forwarded
+            + self.refused
+            + self.discarded
+            + self.reported
     }
 
     /// Copies, by their ends.
@@ -106,6 +113,7 @@ impl Totals {
             Disposition::Answer => &mut self.answered,
             Disposition::Forward => &mut self.forwarded,
             Disposition::Refuse => &mut self.refused,
+            Disposition::Report => &mut self.reported,
             // Held and withheld messages are closed only by people, who discard them.
             Disposition::Discard | Disposition::Hold | Disposition::Withhold => &mut self.discarded,
         } += 1;
@@ -120,6 +128,7 @@ impl Totals {
         self.forwarded += other.forwarded;
         self.refused += other.refused;
         self.discarded += other.discarded;
+        self.reported += other.reported;
         self.sent += other.sent;
         self.failed += other.failed;
         self.withheld += other.withheld;

@@ -88,7 +88,9 @@ impl Spool {
     ///
     /// What the disk says.
     pub fn quarantine(&self, id: SpoolId, why: &Why) -> Result<(), SpoolError> {
-        write_why(&self.layout, Shelf::Bad, id, why)?;
+        let mut why = why.clone();
+        why.untold = true; // R11
+        write_why(&self.layout, Shelf::Bad, id, &why)?;
         disk::point("Q1");
         let name = message_name(id);
         for shelf in [Shelf::New, Shelf::Hold] {

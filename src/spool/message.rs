@@ -85,12 +85,17 @@ pub enum MessageError {
 struct Wire<'a> {
     sender: &'a str,
     recipient: Address,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    own: bool,
 }
 
 #[derive(Deserialize)]
 struct WireOwned {
     sender: String,
     recipient: Address,
+    /// It is no mail: the daemon wrote it.
+    #[serde(default)]
+    own: bool,
 }
 
 /// Writes a message file piece by piece.
@@ -111,6 +116,7 @@ impl<F: Write + Seek> Writer<F> {
         let json = serde_json::to_vec(&Wire {
             sender: envelope.sender_text(),
             recipient: envelope.recipient().clone(),
+            own: envelope.is_own(),
         })?;
         let mut head = MAGIC.to_vec();
         head.extend(VERSION.to_be_bytes());
@@ -204,7 +210,11 @@ pub fn read_head(file: &mut File) -> Result<Head, MessageError> {
         return Err(MessageError::Size);
     }
     Ok(Head {
-        envelope: Envelope::new(&wire.sender, wire.recipient),
+        envelope: if wire.own {
+            Envelope::own(wire.recipient)
+        } else {
+            Envelope::new(&wire.sender, wire.recipient)
+        },
         size,
         start,
     })

@@ -27,6 +27,7 @@
     reason = "the spool is shell: it reads clocks and files"
 )]
 
+mod announce;
 pub mod audit;
 mod books;
 mod carry;

@@ -12,6 +12,7 @@
 //! * Each step may be repeated after a crash before or behind it, with the same result.
 
 use std::collections::HashSet;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -267,6 +268,10 @@ impl Spool {
                 return self.set_aside(id, Why::new("damaged", error.to_string(), micros(now)));
             }
         };
+        if message.envelope.is_own() && !is_ours(&file) {
+            let detail = "somebody who may hand in wrote a report of the daemon's";
+            return self.set_aside(id, Why::new("damaged", detail, micros(now)));
+        }
         self.drop_plan(id)?;
         // Intake may have been killed with the name given and not synced. Once the attempt is in
         // the ledger the same bytes are dropped when the MTA brings them again (D1).
@@ -352,6 +357,12 @@ impl Spool {
         self.quarantine(id, &why)?;
         Ok(Received::Quarantined(why))
     }
+}
+
+/// True for a file that was written by the user that we are.
+fn is_ours(file: &std::fs::File) -> bool {
+    let owner = file.metadata().map(|found| found.uid());
+    owner.is_ok_and(|uid| uid == rustix::process::geteuid().as_raw())
 }
 
 /// Crashes, the last one alone, after which a message is set aside (contract R11); the kernel's

@@ -24,6 +24,9 @@ pub struct Why {
     /// Microseconds since 1970.
     #[serde(default)]
     pub at: u64,
+    /// Nobody was told yet that it was set aside.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untold: bool,
 }
 
 impl Why {
@@ -36,6 +39,7 @@ impl Why {
             list: None,
             sender: None,
             at,
+            untold: false,
         }
     }
 

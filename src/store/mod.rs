@@ -15,6 +15,7 @@
 )]
 
 pub mod anchors;
+pub mod bounces;
 mod capabilities;
 pub mod certificates;
 pub mod claims;
@@ -25,6 +26,7 @@ pub mod limits;
 pub mod lists;
 pub mod passphrase;
 mod pem_file;
+pub mod proof;
 pub mod replay;
 mod replay_entry;
 pub mod roster;

@@ -307,7 +307,7 @@ fn short(mac: &[u8; 32]) -> [u8; 16] {
 }
 
 /// Reads the secret, or makes it where nothing was noted down under one yet.
-fn secret(path: &Path, may_create: bool) -> Result<Zeroizing<Vec<u8>>, Problem> {
+pub(super) fn secret(path: &Path, may_create: bool) -> Result<Zeroizing<Vec<u8>>, Problem> {
     if may_create && !path.exists() {
         create_secret(path)?;
     }

@@ -29,6 +29,7 @@ impl Examination {
         let members = match roster::read(list) {
             Ok((roster, problems)) => {
                 self.found.extend(problems);
+                self.suspended(list, &roster);
                 self.counts.subscribers = self
                     .counts
                     .subscribers

@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 use super::Examination;
 use super::site::date;
 use crate::config::{Problem, Severity};
+use crate::model::bounce::Record;
 use crate::model::list::{Encrypt, ListPolicy};
 use crate::model::roster::{Mode, Roster};
 use crate::model::{Address, Reason, escape};
 use crate::seal::{cipher_for, recipient, transport_for};
+use crate::store::bounces::Bounces;
 use crate::store::certificates::Stored;
+use crate::store::directory::ListDirectory;
 use crate::store::lists::ListConfig;
 
 impl Examination {
@@ -49,6 +52,31 @@ impl Examination {
             }
         }
         let found = found.into_iter().map(|problem| problem.of(&policy.address));
+        self.found.extend(found);
+    }
+
+    /// Names the members who get nothing because their mail came back.
+    pub(super) fn suspended(&mut self, list: &ListDirectory, roster: &Roster) {
+        let bounces = Bounces::of(&self.lists.settings().paths.state, &list.address);
+        let (records, problems) = match bounces.all() {
+            Ok(read) => read,
+            Err(problem) => (Vec::new(), vec![problem]),
+        };
+        let subscribers = list.subscribers();
+        let member = |record: &Record| roster.find(&record.address).is_some();
+        let found = records.iter().filter(|record| member(record));
+        let found = found.filter_map(|record| {
+            let suspended = record.suspended.as_ref()?;
+            let (member, list) = (&record.address, &list.address);
+            let (days, status) = (suspended.days, &suspended.status);
+            Some(Problem::warning(
+                &subscribers,
+                format!("{member} is suspended: mail came back on {days} day(s), last {status}"),
+                format!("listseal subscriber resume {list} {member}, once it works again"),
+            ))
+        });
+        let found: Vec<Problem> = found.chain(problems).collect();
+        let found = found.into_iter().map(|problem| problem.of(&list.address));
         self.found.extend(found);
     }
 

@@ -149,6 +149,7 @@ pub(super) fn verdict(world: &World, plan: &Plan) -> (Tone, &'static str, String
         Disposition::Forward => (Tone::Good, "Forwarded"),
         Disposition::Hold => (Tone::Odd, "Held"),
         Disposition::Refuse => (Tone::Bad, "Refused"),
+        Disposition::Report => (Tone::Odd, "Reported"),
         Disposition::Withhold => (Tone::Odd, "Kept back"),
     };
     let why = match (plan.reason, &plan.sender) {

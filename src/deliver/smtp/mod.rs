@@ -88,6 +88,7 @@ impl Pool {
             to,
             size: mail.size(),
             needs_8bit: mail.needs_8bit,
+            name: mail.name,
         };
         if let Some((warm, seat)) = self.take_warm() {
             let ending = self.send(warm, seat, &envelope, mail).await;

@@ -8,7 +8,7 @@
 //! # See also
 //!
 //! RFC 5321 section 4.1.1.1; RFC 2920 (PIPELINING), 3030 (CHUNKING), 6152 (8BITMIME), 6531
-//! (SMTPUTF8), 1870 (SIZE), 3207 (STARTTLS), 4954 (AUTH).
+//! (SMTPUTF8), 1870 (SIZE), 3207 (STARTTLS), 3461 (DSN), 4954 (AUTH).
 
 use super::reply::Reply;
 
@@ -18,6 +18,7 @@ pub(super) struct Offers {
     pub(super) auth_login: bool,
     pub(super) auth_plain: bool,
     pub(super) chunking: bool,
+    pub(super) dsn: bool,
     pub(super) eight_bit: bool,
     pub(super) pipelining: bool,
     pub(super) size: bool,
@@ -41,6 +42,7 @@ impl Offers {
                     }
                 }
                 "CHUNKING" => offers.chunking = true,
+                "DSN" => offers.dsn = true,
                 "PIPELINING" => offers.pipelining = true,
                 "SIZE" => offers.size = true,
                 "SMTPUTF8" => offers.utf8 = true,
@@ -65,12 +67,13 @@ mod tests {
 
     #[test]
     fn extensions_are_read_in_any_case_and_never_from_the_greeting() {
-        let none = offers(&["PIPELINING", "DSN", "XPIPELINING", "SIZEX 3", ""]);
+        let none = offers(&["PIPELINING", "XDSN", "XPIPELINING", "SIZEX 3", ""]);
         assert_eq!(none, Offers::default());
         let all = offers(&[
             "mx",
             "Pipelining",
             "chunking",
+            "dsn",
             "8BITMIME",
             "SMTPUTF8",
             "size 1000",
@@ -82,6 +85,7 @@ mod tests {
             auth_login: true,
             auth_plain: true,
             chunking: true,
+            dsn: true,
             eight_bit: true,
             pipelining: true,
             size: true,

@@ -17,7 +17,7 @@
 //!
 //! # See also
 //!
-//! RFC 5321 sections 3.3 and 4.2, RFC 2033 (LMTP), RFC 2920 section 3.1, RFC 3030 section 2.
+//! RFC 5321 sections 3.3 and 4.2, RFC 2033 (LMTP), RFC 2920 section 3.1, RFC 3030 section 2, RFC 3461.
 
 use std::collections::VecDeque;
 
@@ -37,6 +37,8 @@ pub(super) struct Envelope<'a> {
     pub(super) size: usize,
     /// Whether the mail has bytes beyond ASCII.
     pub(super) needs_8bit: bool,
+    /// The name that reports about it bring back.
+    pub(super) name: Option<&'a str>,
 }
 
 /// What is to be done next.
@@ -122,7 +124,7 @@ impl Transaction {
             knows_no_chunks: false,
         };
         match this.mail_command(envelope) {
-            Ok(command) => this.plan(command, envelope.to),
+            Ok(command) => this.plan(command, envelope),
             Err(problem) => this.settle_all(|| unsupported(problem)),
         }
         this
@@ -148,15 +150,27 @@ impl Transaction {
         {
             command.push_str(" SMTPUTF8");
         }
+        if let (true, Some(name)) = (self.offers.dsn, envelope.name) {
+            // What comes back must not carry the content around once more (RFC 3461 section 4.3).
+            command.push_str(&format!(" RET=HDRS ENVID={name}"));
+        }
         command.push_str("\r\n");
         Ok(command)
     }
 
-    fn plan(&mut self, mail: String, to: &[Address]) {
+    fn plan(&mut self, mail: String, envelope: &Envelope<'_>) {
+        let notify = if self.offers.dsn && envelope.name.is_some() {
+            " NOTIFY=FAILURE"
+        } else {
+            ""
+        };
         let mut commands = VecDeque::from([(Step::Mail, mail)]);
-        for (index, address) in to.iter().enumerate() {
+        for (index, address) in envelope.to.iter().enumerate() {
             match self.spelled(address) {
-                Ok(to) => commands.push_back((Step::Rcpt(index), format!("RCPT TO:<{to}>\r\n"))),
+                Ok(to) => {
+                    let command = format!("RCPT TO:<{to}>{notify}\r\n");
+                    commands.push_back((Step::Rcpt(index), command));
+                }
                 Err(problem) => self.settle(index, unsupported(problem)),
             }
         }

@@ -28,6 +28,7 @@ fn parcel(bytes: &[u8]) -> Parcel {
         reverse_path: Address::parse("team-bounces@example.org").ok(),
         to: Address::parse("bob@member.example").unwrap(),
         cargo: Cargo::of_bytes(bytes),
+        name: None,
     }
 }
 

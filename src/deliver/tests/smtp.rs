@@ -34,6 +34,27 @@ async fn e23_mail_arrives_byte_for_byte_with_dots_and_without_an_added_line() {
 }
 
 #[tokio::test]
+async fn name_of_a_copy_goes_as_envid_and_in_front_of_its_header() {
+    let sink = Sink::start().await;
+    let courier = courier(&sink).await;
+    sink.offer(&["8BITMIME", "DSN", "PIPELINING", "CHUNKING"]);
+    let named = Parcel {
+        name: Some("00ff.12".to_owned()),
+        ..parcel(MAIL)
+    };
+    let outcome = courier.deliver(&named).await;
+    assert!(matches!(outcome, Outcome::Sent(_)), "{outcome:?}");
+    let mails = sink.mails();
+    assert_eq!(
+        mails[0].from,
+        "MAIL FROM:<team-bounces@example.org> RET=HDRS ENVID=00ff.12"
+    );
+    assert_eq!(mails[0].to, ["RCPT TO:<bob@member.example> NOTIFY=FAILURE"]);
+    let data = [b"X-Listseal-Copy: 00ff.12\r\n", MAIL].concat();
+    assert_eq!(mails[0].data, data);
+}
+
+#[tokio::test]
 async fn r14_every_refusal_means_what_the_table_says() {
     use Kind::{Deferred, Failed, Sent};
     let refused = Reason::RecipientRefused;

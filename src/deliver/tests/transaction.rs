@@ -24,8 +24,34 @@ fn begin(to: &[Address], offers: Offers, lmtp: bool) -> Transaction {
         to,
         size: 7,
         needs_8bit: false,
+        name: None,
     };
     Transaction::new(&envelope, offers, lmtp)
+}
+
+#[test]
+fn reports_are_asked_for_with_the_name_of_the_copy_where_they_are_offered() {
+    let to = addresses(1);
+    for (dsn, name, mail, rcpt) in [
+        (true, Some("1.a"), " RET=HDRS ENVID=1.a", " NOTIFY=FAILURE"),
+        (false, Some("1.a"), "", ""),
+        (true, None, "", ""),
+    ] {
+        let envelope = Envelope {
+            from: None,
+            to: &to,
+            size: 7,
+            needs_8bit: false,
+            name,
+        };
+        let offers = Offers {
+            dsn,
+            ..offers(true, true)
+        };
+        let (said, _) = talk(Transaction::new(&envelope, offers, false), &[250, 250, 250]);
+        let expected = format!("MAIL FROM:<>{mail}\r\nRCPT TO:<m0@x.org>{rcpt}\r\n");
+        assert_eq!(said[0], expected, "{dsn} {name:?}");
+    }
 }
 
 /// Feeds the codes in order and returns what was said (`*` is the mail) and how it ended; replies

@@ -51,8 +51,10 @@ impl<'a> Mail<'a> {
             (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(fine)
         });
         if let Some(name) = self.name {
-            let line = format!("{COPY_FIELD}: {name}\r\n").into_bytes();
-            self.pieces.insert(0, Cow::Owned(line));
+            // Folded where it has a dot: programs that fold anew encode words of more than a line.
+            let folded = name.replace('.', "\r\n ");
+            let field = format!("{COPY_FIELD}: {folded}\r\n").into_bytes();
+            self.pieces.insert(0, Cow::Owned(field));
         }
         self
     }
@@ -199,7 +201,7 @@ mod tests {
         let named = |name| Mail::new(&cargo).unwrap().named(name).to_vec();
         let plain = b"A: b\r\n\r\nx\r\n".to_vec();
         assert_eq!(named(None), plain);
-        let expected = [b"X-Listseal-Copy: 12.ab\r\n", plain.as_slice()].concat();
+        let expected = [b"X-Listseal-Copy: 12\r\n ab\r\n", plain.as_slice()].concat();
         assert_eq!(named(Some("12.ab")), expected);
         let long = "a".repeat(101);
         for bad in ["", "a\r\nBcc: x", "a b", "a+b", "a=b", &long] {

@@ -20,6 +20,7 @@
 //!
 //! RFC 3464 section 2, RFC 6522 (multipart/report), RFC 3461 section 6.3 (what is returned).
 
+use super::field::decode_words;
 use super::{Entity, MimeError};
 use crate::model::bounce::Status;
 use crate::model::text::one_line;
@@ -79,7 +80,7 @@ impl Notification {
         let mut values = Vec::new();
         each_field(&self.returned, |found, value| {
             if found.eq_ignore_ascii_case(name) {
-                values.push(value);
+                values.push(decode_words(&value));
             }
         });
         values
@@ -137,7 +138,7 @@ impl Notification {
     fn status(&mut self, body: &[u8]) {
         for block in blocks(body) {
             let (mut action, mut status) = (None, None);
-            let [mut diagnostic, mut last, mut first] = [None, None, None];
+            let [mut diagnostic, mut last, mut first, mut envelope_id] = [const { None }; 4];
             each_field(block, |name, value| {
                 let keep = |place: &mut Option<String>| {
                     place.get_or_insert(value.clone());
@@ -146,12 +147,15 @@ impl Notification {
                     "action" => keep(&mut action),
                     "diagnostic-code" => keep(&mut diagnostic),
                     "final-recipient" => keep(&mut last),
-                    "original-envelope-id" => keep(&mut self.envelope_id),
+                    "original-envelope-id" => keep(&mut envelope_id),
                     "original-recipient" => keep(&mut first),
                     "status" => keep(&mut status),
                     _ => {}
                 }
             });
+            // Who folds anew may encode what was never encoded.
+            let envelope_id = envelope_id.as_deref().map(decode_words);
+            self.envelope_id = self.envelope_id.take().or(envelope_id);
             let Some(action) = action.as_deref().and_then(Action::parse) else {
                 continue;
             };

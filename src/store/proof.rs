@@ -56,11 +56,16 @@ impl CopyNames {
         format!("{id}.{}", self.tag(list, id, member))
     }
 
-    /// Returns the post, where `name` is that of its copy for `member`.
+    /// Returns the post, where `name` is that of its copy for `member`; in a header it has white space
+    /// in place of the dot.
     #[must_use]
     pub fn post(&self, name: &str, list: &Address, member: &Address) -> Option<SpoolId> {
-        let (id, tag) = name.trim().split_once('.')?;
-        let id = id.parse().ok()?;
+        let mut parts = name.split(|c: char| c == '.' || c.is_ascii_whitespace());
+        let mut part = || parts.find(|one| !one.is_empty());
+        let (id, tag) = (part()?.parse().ok()?, part()?);
+        if part().is_some() {
+            return None;
+        }
         let known = self.tag(list, id, member);
         constant_time::verify_slices_are_equal(known.as_bytes(), tag.as_bytes()).ok()?;
         Some(id)
@@ -102,6 +107,8 @@ mod tests {
         assert!(name.len() <= 100 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.'));
         let names = CopyNames::open(state.path()).unwrap();
         assert_eq!(names.post(&name, &team, &address("BOB@x.org")), Some(id));
+        assert_eq!(names.post(&name.replace('.', "\t "), &team, &bob), Some(id));
+        assert_eq!(names.post(&format!("{name} x"), &team, &bob), None);
         assert_eq!(names.post(&name, &other, &bob), None);
         assert_eq!(names.post(&name, &team, &eve), None);
         let another = SpoolId::new(7, 8, [1; 8]);

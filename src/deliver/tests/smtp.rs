@@ -50,7 +50,7 @@ async fn name_of_a_copy_goes_as_envid_and_in_front_of_its_header() {
         "MAIL FROM:<team-bounces@example.org> RET=HDRS ENVID=00ff.12"
     );
     assert_eq!(mails[0].to, ["RCPT TO:<bob@member.example> NOTIFY=FAILURE"]);
-    let data = [b"X-Listseal-Copy: 00ff.12\r\n", MAIL].concat();
+    let data = [b"X-Listseal-Copy: 00ff\r\n 12\r\n", MAIL].concat();
     assert_eq!(mails[0].data, data);
 }
 

@@ -178,6 +178,12 @@ fn fresh_seeds_break_nothing_and_reach_what_they_are_for() {
         reach("path", name, targets::is_trusted);
     }
     reach("mime", "flat", targets::is_compared);
+    reach("report", "failed-delivery-status", targets::is_proof);
+    reach(
+        "report",
+        "one-block-global-delivery-status-lf",
+        targets::is_proof,
+    );
     for name in ["plain", "pipelined", "chunked", "lmtp", "odd-words"] {
         reach("smtp_reply", name, targets::is_sent);
     }

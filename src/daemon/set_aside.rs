@@ -4,6 +4,7 @@
 use tracing::warn;
 
 use super::Hands;
+use crate::disk;
 use crate::model::route::SITE_NAME;
 use crate::model::{Address, Reason, SpoolId};
 use crate::relay::report::Report;
@@ -15,6 +16,7 @@ pub(super) fn report(hands: &Hands, id: SpoolId) -> Result<(), SpoolError> {
     let Some(why) = hands.spool.untold_why(id)? else {
         return Ok(());
     };
+    disk::point("Q2");
     let envelope = match hands.spool.read(id) {
         Ok(message) => Some(message.envelope),
         Err(error) if error.is_fatal() => return Err(error),
@@ -51,5 +53,6 @@ pub(super) fn report(hands: &Hands, id: SpoolId) -> Result<(), SpoolError> {
     } else {
         warn!(spool = %id, "set aside, and there is nobody to tell: listseal spool show {id}");
     }
+    disk::point("Q3");
     hands.spool.note_told(id, &why)
 }

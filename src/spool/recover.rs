@@ -225,7 +225,12 @@ fn mend_note(spool: &Spool, shelf: Shelf, id: SpoolId) -> Result<(), SpoolError>
     // Q1: the reason was not written in time; what the plan says is all there is.
     let why = match spool.load_plan(id) {
         Ok(Some((plan, _))) => why_of(&plan, "", id.micros()),
-        _ => Why::new("unknown", "the reason was not recorded", id.micros()),
+        _ => {
+            let mut why = Why::new("unknown", "the reason was not recorded", id.micros());
+            // Its plan would tell people of it (R11).
+            why.untold = shelf == Shelf::Bad;
+            why
+        }
     };
     write_why(&spool.layout, shelf, id, &why)
 }

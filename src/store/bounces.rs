@@ -152,7 +152,10 @@ impl Bounces {
         let unread = |e: std::io::Error| trouble(&self.directory, "cannot be listed", &e);
         let listing = match std::fs::read_dir(&self.directory) {
             Ok(listing) => listing,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            // Where the state cannot be, its own check says so.
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(Vec::new());
+            }
             Err(e) => return Err(unread(e)),
         };
         let mut names = Vec::new();

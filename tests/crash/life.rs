@@ -218,10 +218,15 @@ impl World {
         let length = usize::try_from(dice.below(1500)).unwrap();
         let number = dice.below(1 << 30);
         let text = format!("Subject: {number}\n\n{}\n", "x".repeat(length));
-        let id = if dice.below(3) == 0 {
-            self.accept_for_two(text.as_bytes())?
-        } else {
-            self.accept(text.as_bytes())?
+        let id = match dice.below(6) {
+            0 | 1 => self.accept_for_two(text.as_bytes())?,
+            2 => {
+                let to = Address::parse("team@example.org").unwrap();
+                let id = spool.announce(&to, text.as_bytes())?;
+                faults::note(format!("accepted {id} {text}"));
+                id
+            }
+            _ => self.accept(text.as_bytes())?,
         };
         if dice.below(4) == 0 {
             self.learn(dice)?;

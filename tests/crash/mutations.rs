@@ -12,9 +12,11 @@ use super::figures::Figures;
 use super::killed::{STORIES, takeover};
 
 /// Syncs that rules of the contract name, by the lines that make them. All must be found.
-const RULES: [(&str, &str); 13] = [
+const RULES: [(&str, &str); 15] = [
     ("R1", "written.draft.sync(&self.place)"),
     ("R1", "durable::sync(&self.inbox.new"),
+    ("R1", "draft.publish(new, &message_name(id)"),
+    ("R1", "self.layout.sync(Shelf::New)?; Ok(id)"),
     ("R6", ".store_unsynced(Shelf::Work, &slots_name, &image)"),
     (
         "R6",
@@ -55,7 +57,7 @@ const SILENT: [(&str, &str); 10] = [
         "a note that is lost is made anew from the plan",
     ),
     (
-        "write_why(&self.layout, Shelf::Bad, id, why)?;",
+        "write_why(&self.layout, Shelf::Bad, id, &why)?;",
         "a note that is lost is made anew: Q1",
     ),
     (

@@ -110,16 +110,8 @@ fn daemon_that_ends_at_any_row_loses_nothing_and_sends_twice_what_the_row_says()
         }
         assert_eq!(relay.queue("team", &relay.post(1), &[]).0, End::Code(0));
         if row == "Q1" {
-            // Cut short by a disk that failed: to be set aside, and what is lost is not ours.
-            let entry = std::fs::read_dir(relay.spool().join("new")).unwrap().next();
-            let path = entry.unwrap().unwrap().path();
-            let length = std::fs::metadata(&path).unwrap().len();
-            std::fs::File::options()
-                .write(true)
-                .open(path)
-                .unwrap()
-                .set_len(length - 1)
-                .unwrap();
+            // To be set aside, and what is lost is not ours.
+            relay.cut_short();
             accepted.clear();
         }
         let (end, said) = relay.daemon(&[("FAIL", &format!("{row}:{way}"))]);
@@ -161,6 +153,66 @@ fn notices_come_once_and_twice_only_where_they_were_on_their_way() {
         relay.finish();
         let told: u64 = relay.copies().values().sum();
         assert_eq!(told, 1 + twice, "{row}:{way}: {:?}", relay.copies());
+        relay.judge(&[])
+    });
+}
+
+/// What a row predicts of the reports to owners, as above. A report is kept before N1, and the post is
+/// closed after it.
+const REPORTS: [(&str, u64); 6] = [
+    ("D9", 0),
+    ("N1", 0),
+    ("D10", 0),
+    ("D11", 1),
+    ("D12", 0),
+    ("D13", 0),
+];
+/// Rows of a message that is set aside: its report is kept between Q2 and Q3.
+const SET_ASIDE: [(&str, u64); 5] = [("Q1", 0), ("Q2", 0), ("Q3", 0), ("D10", 0), ("D11", 1)];
+
+#[test]
+fn owners_hear_of_refused_copies_and_suspended_members_wherever_the_daemon_ends() {
+    each(&REPORTS.map(|(row, _)| row), &|row, way| {
+        let relay = Relay::new(1);
+        let twice = REPORTS.iter().find(|one| one.0 == row).unwrap().1;
+        relay.refuse("carol");
+        assert_eq!(relay.queue("team", &relay.post(1), &[]).0, End::Code(0));
+        let (end, _) = relay.daemon(&[("FAIL", &format!("{row}:{way}"))]);
+        ended(way, end);
+        relay.finish();
+        let told = relay.copies()[&("olga@example.org".to_owned(), String::new())];
+        assert_eq!(told, 2 + twice, "{row}:{way}: {:?}", relay.copies());
+        let rows = relay
+            .site
+            .json(&["subscriber", "ls", "team@example.org", "--json"]);
+        assert_eq!(rows[2]["state"], "suspended", "{row}:{way}: {rows}");
+        let figures = relay.judge(&[1]);
+        assert_eq!(
+            (figures.failed, figures.duplicated),
+            (1, 0),
+            "{row}:{way}: {figures:?}"
+        );
+        figures
+    });
+}
+
+#[test]
+fn people_hear_of_a_message_that_is_set_aside_wherever_the_daemon_ends() {
+    each(&SET_ASIDE.map(|(row, _)| row), &|row, way| {
+        let relay = Relay::new(1);
+        let twice = SET_ASIDE.iter().find(|one| one.0 == row).unwrap().1;
+        assert_eq!(relay.queue("team", &relay.post(1), &[]).0, End::Code(0));
+        relay.cut_short();
+        let (end, _) = relay.daemon(&[("FAIL", &format!("{row}:{way}"))]);
+        ended(way, end);
+        for _ in 0..3 {
+            let (end, said) = relay.daemon(&[]);
+            assert_eq!(end, End::Code(0), "{said}");
+        }
+        let told: u64 = relay.copies().values().sum();
+        assert_eq!(told, 1 + twice, "{row}:{way}: {:?}", relay.copies());
+        let rows = relay.site.spool();
+        assert_eq!(rows.len(), 1, "{row}:{way}: {rows:?}");
         relay.judge(&[])
     });
 }

@@ -75,6 +75,43 @@ impl Relay {
         }
     }
 
+    /// From now on the next hop is a program that refuses one more member, and suspends him.
+    pub fn refuse(&self, member: &str) {
+        let outbox = self.site.path("outbox");
+        std::fs::create_dir_all(&outbox).unwrap();
+        let script = format!(
+            "#!/bin/sh\nwhile [ $# -gt 1 ]; do\n[ \"$1\" = -f ] && from=${{2#<>}}\nshift\ndone\n\
+             case $1 in {member}@*) exit 67 ;; esac\nname={}/$(date +%s%N)\n\
+             sed 's/$/\\r/' >\"$name.eml.new\"\n\
+             printf '{{\"from\": \"%s\", \"to\": [\"%s\"]}}' \"$from\" \"$1\" >\"$name.json\"\n\
+             mv \"$name.eml.new\" \"$name.eml\"\n",
+            outbox.display()
+        );
+        self.site.write_with_mode("sendmail", script, 0o755);
+        self.send_to(&format!(
+            "sendmail://{}",
+            self.site.path("sendmail").display()
+        ));
+        let members = MEMBERS.iter().chain([&member]);
+        let members: String = members
+            .map(|name| format!("{name}@example.org\n"))
+            .collect();
+        let settings = "owners = [\"olga@example.org\"]\nsend = \"public\"\nencrypt = \"always\"\n\
+            bouncing_count = 1\n";
+        self.site.list("team", settings, &members);
+        let file = format!("../disk/certificates/{member}@example.org");
+        self.site.certificate(member, Some(&file));
+    }
+
+    /// Damages the message that waits, as a disk does that failed.
+    pub fn cut_short(&self) {
+        let entry = std::fs::read_dir(self.spool().join("new")).unwrap().next();
+        let path = entry.unwrap().unwrap().path();
+        let length = std::fs::metadata(&path).unwrap().len();
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.set_len(length - 1).unwrap();
+    }
+
     /// A post, which no other is like.
     pub fn post(&self, number: u64) -> Vec<u8> {
         format!(

@@ -161,9 +161,13 @@ fn smtp_source_hands_100_mails_through_the_pipe() {
 }
 
 #[test]
-fn bounce_of_a_copy_reaches_the_list_with_an_empty_sender() {
+fn bounce_of_a_copy_suspends_the_member_and_the_owner_hears_of_it_once() {
     let world = World::pipe("", &["alice", "gone"]);
     world.site.certificate("gone-elsewhere", None);
+    let settings = format!("owners = [\"{}\"]\nbouncing_count = 1\n", member("olga"));
+    world
+        .site
+        .write("lists/example.org/team/list.toml", settings);
     world.site.own("");
     let mail = post(&["sign alice-elsewhere", "encrypt team"], LUNCH);
     world
@@ -175,11 +179,43 @@ fn bounce_of_a_copy_reaches_the_list_with_an_empty_sender() {
     world.work();
     // Alice's copy arrives; the other one comes back, and only the owner hears of it.
     world.postfix.mailbox("alice", 1);
-    let bounce = world.postfix.mailbox("olga", 1).remove(0);
-    assert_eq!(Parsed::of(&bounce).value("Return-Path").unwrap(), "<>");
+    let notice = world.postfix.mailbox("olga", 1).remove(0);
+    assert_eq!(Parsed::of(&notice).value("Return-Path").unwrap(), "<>");
+    let notice = String::from_utf8(notice).unwrap();
+    let resume = format!(
+        "listseal subscriber resume team@example.org {}",
+        member("gone")
+    );
+    assert!(notice.contains("Suspended: 1 member"), "{notice}");
+    assert!(notice.replace("=\n", "").contains(&resume), "{notice}");
+    let rows = world
+        .site
+        .json(&["subscriber", "ls", "team@example.org", "--json"]);
+    assert_eq!(rows[0]["state"], "active", "{rows}");
+    assert_eq!(rows[1]["state"], "suspended", "{rows}");
+    assert_eq!(rows[1]["suspended"]["status"], "5.3.0", "{rows}");
+    assert_eq!(rows[1]["bounces"]["failures"], 1, "{rows}");
+    // Nothing is sent to him any more, and nobody hears of it again.
+    let mail = post(
+        &["sign alice-elsewhere", "encrypt team"],
+        &format!("{LUNCH} Supper too."),
+    );
+    world
+        .postfix
+        .sendmail(&member("alice"), "team@example.org", &mail);
+    world.taken(1);
+    world.work();
+    world.work();
+    world.postfix.mailbox("alice", 2);
+    world.postfix.mailbox("olga", 1);
+    let rows = world.site.json(&["audit", "--json"]);
+    assert_eq!(
+        (&rows[1]["withheld"], &rows[1]["sent"]),
+        (&1.into(), &3.into()),
+        "{rows}"
+    );
+
     let to = format!("team-bounces+gone={MEMBERS}@example.org");
-    let bounce = String::from_utf8(bounce).unwrap();
-    assert!(bounce.contains(&format!("To: {to}")), "{bounce}");
 
     world.postfix.sendmail("", &to, &post(&[], LUNCH));
     world.taken(1);

@@ -2,6 +2,7 @@
 
 mod conversations;
 mod files;
+mod reports;
 mod servers;
 
 use std::path::{Path, PathBuf};
@@ -42,6 +43,7 @@ pub fn make() -> Vec<Seed> {
     maker.python();
     maker.own();
     files::add(&mut maker);
+    reports::add(&mut maker);
     servers::add(&mut maker);
     conversations::add(&mut maker);
     maker.seeds

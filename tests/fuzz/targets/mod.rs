@@ -10,6 +10,7 @@ mod files;
 mod lmtp;
 mod mail;
 mod open;
+mod report;
 mod smtp;
 mod spool;
 pub mod world;
@@ -41,6 +42,7 @@ pub const TARGETS: &[Target] = &[
     target("path", x509::path, LONG),
     target("mime", mail::mime, SHORT),
     target("header", mail::header, SHORT),
+    target("report", report::report, SHORT),
     target("key", files::key, LONG),
     target("config", files::config, SHORT),
     target("spool", spool::spool, SHORT),
@@ -121,6 +123,11 @@ pub fn is_trusted(data: &[u8]) -> bool {
 /// True where a message is taken from a client.
 pub fn is_taken(data: &[u8]) -> bool {
     lmtp::is_taken(data)
+}
+
+/// True where a mail is a report that proves something to who knows every name.
+pub fn is_proof(data: &[u8]) -> bool {
+    report::is_proof(data)
 }
 
 /// True where the parts of a mail are compared with those of another reader.

@@ -162,7 +162,7 @@ fn every_command_on_the_page_does_what_is_said() {
     );
     let audit = said("That nothing was lost:");
     let messages = "accepted 6 = distributed 2 + answered 0 + forwarded 0 + refused 3 + discarded 0 \
-        + held 0 + bad 1 + open 0: adds up";
+        + reported 0 + held 0 + bad 1 + open 0: adds up";
     assert!(audit.contains(messages), "{audit}");
     assert!(
         audit.contains("planned 8 = sent 6 + failed 0 + withheld 2 + open 0: adds up"),

@@ -12,7 +12,7 @@
 //!   crash it changes nothing.
 //! * A post that nobody got is no failure of its readers: our own next hop refuses everything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use time::OffsetDateTime;
 use tracing::{debug, info};
@@ -247,6 +247,23 @@ fn worth(reason: Reason, text: Option<&str>) -> Worth {
         // What our next hop cannot carry says nothing of the member.
         _ => Worth::Nothing,
     }
+}
+
+/// Returns the suspended members of a list; records of former members go, where every line of the
+/// roster could be read.
+pub(super) fn suspended(
+    site: &Site,
+    list: &Address,
+    roster: &Roster,
+    is_whole: bool,
+) -> Result<HashSet<Address>, Problem> {
+    let bounces = site.bounces(list);
+    if is_whole {
+        bounces.retain(roster)?;
+    }
+    let (suspended, odd) = bounces.suspended()?;
+    site.complain(&odd);
+    Ok(suspended)
 }
 
 /// Forgives a member who was proven to write what came back from him before.

@@ -22,7 +22,7 @@ use time::OffsetDateTime;
 use tracing::{debug, info, warn};
 
 use super::Event;
-use super::bounce::{bounced, forgive};
+use super::bounce::{bounced, forgive, suspended};
 use super::end::Pause;
 use super::keep::keep;
 use super::site::{Site, lock};
@@ -36,8 +36,7 @@ use crate::model::plan::{Disposition, Plan};
 use crate::model::route::Role;
 use crate::model::{Address, Reason, SpoolId};
 use crate::open::{Context, Opened, open};
-use crate::pki::KeyPair;
-use crate::pki::Slot;
+use crate::pki::{KeyPair, Slot};
 use crate::relay::post::{List, Origin, post};
 use crate::relay::{Case, Content, Decision, Present, Ruling, Speaker, people, register, report};
 use crate::spool::{Arrival, Slots, Spool};
@@ -244,13 +243,8 @@ impl Hands<'_> {
         let (roster, bad) =
             roster::read(&world.config.directory).map_err(|problem| self.trouble(problem))?;
         site.complain(&bad);
-        let bounces = site.bounces(&policy.address);
-        let suspended = match bad.is_empty().then(|| bounces.retain(&roster)) {
-            Some(Err(problem)) => Err(problem),
-            _ => bounces.suspended(),
-        };
-        let (suspended, odd) = suspended.map_err(|problem| self.trouble(problem))?;
-        site.complain(&odd);
+        let suspended = suspended(site, &policy.address, &roster, bad.is_empty());
+        let suspended = suspended.map_err(|problem| self.trouble(problem))?;
         let scenario = site.lists.scenario(&world.config.directory, &policy.send);
         let opened = self.open(world.ring.pairs())?;
         let store = site.replay(&policy.address, now);

@@ -159,11 +159,8 @@ impl Transaction {
     }
 
     fn plan(&mut self, mail: String, envelope: &Envelope<'_>) {
-        let notify = if self.offers.dsn && envelope.name.is_some() {
-            " NOTIFY=FAILURE"
-        } else {
-            ""
-        };
+        let reports = self.offers.dsn && envelope.name.is_some();
+        let notify = if reports { " NOTIFY=FAILURE" } else { "" };
         let mut commands = VecDeque::from([(Step::Mail, mail)]);
         for (index, address) in envelope.to.iter().enumerate() {
             match self.spelled(address) {

@@ -54,6 +54,7 @@ pub fn rehearse(server: &Server<'_>, to: &[Address], size: usize, needs_8bit: bo
                 to,
                 size,
                 needs_8bit,
+                name: None,
             };
             talk.carry(Transaction::new(&envelope, offers, server.lmtp))
         }

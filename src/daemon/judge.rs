@@ -220,8 +220,7 @@ impl Hands<'_> {
                 (people::send_key(&case, has_certificate), None)
             }
             Role::Bounces(member) => {
-                let id = self.arrival.message.id;
-                let ruled = bounced(site, world, &case, id, member.as_ref());
+                let ruled = bounced(site, world, &case, self.arrival.message.id, member.as_ref());
                 (ruled.map_err(|problem| self.trouble(problem))?, None)
             }
             role => (people::forward(&case, role, policy), None),

@@ -101,6 +101,10 @@ struct WireOwned {
 /// Writes a message file piece by piece.
 pub struct Writer<F> {
     file: F,
+    /// What is not written yet: of a short message everything, so that it goes out at once.
+    held: Vec<u8>,
+    /// Whether something is written.
+    begun: bool,
     hash: Sha256,
     length_at: u64,
     length: u64,
@@ -112,7 +116,7 @@ impl<F: Write + Seek> Writer<F> {
     /// # Errors
     ///
     /// The file cannot be written.
-    pub fn begin(mut file: F, envelope: &Envelope) -> std::io::Result<Self> {
+    pub fn begin(file: F, envelope: &Envelope) -> std::io::Result<Self> {
         let json = serde_json::to_vec(&Wire {
             sender: envelope.sender_text(),
             recipient: envelope.recipient().clone(),
@@ -126,9 +130,10 @@ impl<F: Write + Seek> Writer<F> {
         hash.update(&head);
         let length_at = head.len() as u64;
         head.extend(0_u64.to_be_bytes());
-        file.write_all(&head)?;
         Ok(Self {
             file,
+            held: head,
+            begun: false,
             hash,
             length_at,
             length: 0,
@@ -141,7 +146,12 @@ impl<F: Write + Seek> Writer<F> {
     ///
     /// The file cannot be written.
     pub fn add(&mut self, piece: &[u8]) -> std::io::Result<()> {
-        self.file.write_all(piece)?;
+        if !self.begun && self.held.len() + piece.len() <= SHORT {
+            self.held.extend_from_slice(piece);
+        } else {
+            self.flush()?;
+            self.file.write_all(piece)?;
+        }
         self.hash.update(piece);
         self.length += piece.len() as u64;
         Ok(())
@@ -166,12 +176,31 @@ impl<F: Write + Seek> Writer<F> {
     /// The file cannot be written.
     pub fn end(mut self) -> std::io::Result<(F, [u8; 8])> {
         self.hash.update(self.length.to_be_bytes());
-        let digest: [u8; 32] = self.hash.finalize().into();
-        self.file.write_all(END)?;
-        self.file.write_all(&digest)?;
-        self.file.seek(SeekFrom::Start(self.length_at))?;
-        self.file.write_all(&self.length.to_be_bytes())?;
+        let digest: [u8; 32] = std::mem::take(&mut self.hash).finalize().into();
+        let length = self.length.to_be_bytes();
+        self.held.extend_from_slice(END);
+        self.held.extend_from_slice(&digest);
+        if self.begun {
+            self.flush()?;
+            self.file.seek(SeekFrom::Start(self.length_at))?;
+            self.file.write_all(&length)?;
+        } else {
+            let at = usize::try_from(self.length_at).unwrap_or(usize::MAX);
+            let fields = self.held.iter_mut().skip(at);
+            fields.zip(length).for_each(|(to, from)| *to = from);
+            self.flush()?;
+        }
         Ok((self.file, name_part(&digest)))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.begun = true;
+        if self.held.is_empty() {
+            return Ok(());
+        }
+        self.file.write_all(&self.held)?;
+        self.held.clear();
+        Ok(())
     }
 }
 
@@ -275,6 +304,8 @@ const MAGIC: &[u8; 8] = b"LSEALMSG";
 const VERSION: u32 = 1;
 const END: &[u8; 4] = b"END\n";
 const TAIL: u64 = 4 + 32;
+/// Messages up to this size are written by one call.
+const SHORT: usize = 64 << 10;
 /// An envelope is two addresses; more than this is damage.
 const MAX_ENVELOPE: u32 = 8192;
 
@@ -314,6 +345,36 @@ mod tests {
         assert_eq!(message.envelope.sender_text(), "a@x.org");
         assert_eq!(read_head(&mut file).unwrap().size, 3000);
         assert!(!format!("{message:?}").contains("abc"));
+    }
+
+    #[test]
+    fn file_is_the_same_whatever_pieces_the_message_came_in() {
+        for size in [
+            1,
+            3000,
+            SHORT - 200,
+            SHORT - 90,
+            SHORT,
+            SHORT + 1,
+            3 * SHORT,
+        ] {
+            let data: Vec<u8> = (0..=255).cycle().take(size).collect();
+            let envelope = Envelope::new("a@x.org", Address::parse("team@example.org").unwrap());
+            let files = [100, 4096, SHORT, size].map(|step| {
+                let mut writer = Writer::begin(tempfile::tempfile().unwrap(), &envelope).unwrap();
+                for piece in data.chunks(step) {
+                    writer.add(piece).unwrap();
+                }
+                assert_eq!(writer.length(), size as u64);
+                let (mut file, digest) = writer.end().unwrap();
+                assert_eq!(
+                    read(SpoolId::new(1, 2, digest), &mut file).unwrap().data,
+                    data
+                );
+                bytes(&mut file)
+            });
+            assert!(files.iter().all(|one| *one == files[0]), "{size}");
+        }
     }
 
     #[test]

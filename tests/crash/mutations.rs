@@ -94,7 +94,7 @@ const SILENT: [(&str, &str); 10] = [
 const SEEDS: u64 = 30;
 
 #[test]
-fn r1_r6_r9_every_sync_left_out_is_found() {
+fn r1_r6_r9_r10_every_sync_left_out_is_found() {
     let mut places: BTreeSet<Site> = BTreeSet::new();
     for seed in 0..SEEDS {
         places.extend(record(seed, None).syncs);

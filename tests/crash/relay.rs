@@ -200,6 +200,16 @@ impl Relay {
         copies
     }
 
+    /// How many notices went out whose Subject has these words.
+    pub fn notices(&self, words: &str) -> u64 {
+        let mails = self.site.outbox();
+        let fitting = mails.iter().filter(|mail| {
+            let subject = Parsed::of(&mail.bytes).value("Subject");
+            mail.from.is_empty() && subject.is_some_and(|text| text.contains(words))
+        });
+        fitting.count() as u64
+    }
+
     /// Holds what came out against the posts that were accepted, each for every member; `accepted`
     /// has the numbers of the posts.
     pub fn judge(&self, accepted: &[u64]) -> Figures {

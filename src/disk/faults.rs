@@ -140,6 +140,11 @@ pub(super) fn point(row: &str) {
     std::panic::panic_any(format!("stopped at {row}"));
 }
 
+/// Returns the number that the environment has under `name`.
+pub(super) fn asked(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
 /// What this call is to meet, if anything.
 fn meets(is_sync: bool) -> Option<Fault> {
     let here = PLAN.with_borrow_mut(|plan| {

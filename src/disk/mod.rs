@@ -41,6 +41,21 @@ pub(crate) fn point(row: &str) {
     let _ = row;
 }
 
+/// A number that a test asks for in the environment: `ROOM=0` takes intake's guard over free space
+/// away, `RESCAN` is how many milliseconds lie between two looks without a hint. `None` in ordinary
+/// builds, whatever the environment says.
+#[inline]
+pub(crate) fn asked(name: &str) -> Option<u64> {
+    #[cfg(feature = "faults")]
+    let number = faults::asked(name);
+    #[cfg(not(feature = "faults"))]
+    let number = {
+        let _ = name;
+        None
+    };
+    number
+}
+
 /// Opens a file below `dir`, or makes it where `flags` say so.
 #[track_caller]
 pub(crate) fn open_at(

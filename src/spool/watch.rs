@@ -14,6 +14,8 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::timeout;
 
+use crate::disk;
+
 /// A source of wake-ups for one directory.
 #[derive(Debug)]
 pub struct Watch {
@@ -57,7 +59,7 @@ impl Watch {
     /// Returns when something may have changed, after `longest` or [`PERIOD`] at the latest.
     pub async fn changed_within(&mut self, longest: Duration) {
         // Both ends of the channel are ours, so the only other end of waiting is the clock.
-        let _ = timeout(longest.min(PERIOD), self.hints.recv()).await;
+        let _ = timeout(longest.min(period()), self.hints.recv()).await;
         if self.broken.swap(false, Ordering::AcqRel) {
             self.watcher = None;
         }
@@ -101,6 +103,10 @@ impl Watch {
 
 /// How often the spool is scanned without any hint.
 pub const PERIOD: Duration = Duration::from_secs(30);
+
+fn period() -> Duration {
+    disk::asked("RESCAN").map_or(PERIOD, Duration::from_millis)
+}
 
 #[cfg(test)]
 mod tests {

@@ -53,8 +53,16 @@ pub const OUTBOX: &str = "dir";
 impl Site {
     /// A site that trusts both authorities of the lab and has a key pair of its own.
     pub fn new() -> Self {
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// As [`Site::new`], in a directory of its own below `place`.
+    pub fn below(place: &Path) -> Self {
         let site = Self {
-            dir: tempfile::Builder::new().prefix("site").tempdir().unwrap(),
+            dir: tempfile::Builder::new()
+                .prefix("site")
+                .tempdir_in(place)
+                .unwrap(),
             log: Mutex::default(),
             program: PathBuf::from(env!("CARGO_BIN_EXE_listseal")),
             user: None,

@@ -175,7 +175,7 @@ impl Dice {
 
 const HEAD: &str = "# Reliability: what was done to it, and what came of it
 
-Each row is the last run of one campaign of `tests/crash`, written by the campaign itself: the command of its row with
+Each row is the last run of one campaign of `tests/crash` or `tests/environment`, written by the campaign itself: the command of its row with
 `LISTSEAL_FIGURES=docs/reliability.md` in front writes it anew. *lost* are messages or copies that the audit misses,
 *duplicated* copies that came twice: at most one for each connection and crash. *torn* is what is there in part; where
 copies went out, `openssl` opens each one and its content is held against the post.

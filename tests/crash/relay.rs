@@ -1,7 +1,7 @@
 //! The real program on a site, as an MTA and people run it, and the judge of what came of the posts.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
 
@@ -30,7 +30,21 @@ pub enum End {
 
 impl Relay {
     pub fn new(connections: u64) -> Self {
-        let site = Site::new();
+        Self::on(Site::new(), connections)
+    }
+
+    /// A relay in memory, where a sync costs nothing: for what is not about the disk's own ways.
+    pub fn in_memory(connections: u64) -> Self {
+        let memory = Path::new("/dev/shm");
+        let site = if memory.is_dir() {
+            Site::below(memory)
+        } else {
+            Site::new()
+        };
+        Self::on(site, connections)
+    }
+
+    fn on(site: Site, connections: u64) -> Self {
         let url = format!("dir://{}", site.path("outbox").display());
         let relay = Self {
             site,

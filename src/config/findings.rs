@@ -6,11 +6,13 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use toml::de::DeTable;
 use zeroize::Zeroizing;
 
+use super::permission::writable_by_all;
 use super::table::Table;
 use super::{Problem, Problems};
 
@@ -29,6 +31,10 @@ pub fn read_text(file: &Path) -> Result<Zeroizing<String>, Problem> {
             "put a text file in its place",
         ));
     }
+    let wrong = foreign_link(file, &metadata).or_else(|| writable_by_all(file, &metadata));
+    if let Some(problem) = wrong {
+        return Err(problem);
+    }
     let bytes = Zeroizing::new(std::fs::read(file).map_err(|e| unreadable(file, &e))?);
     match std::str::from_utf8(&bytes) {
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),
@@ -41,6 +47,24 @@ pub fn read_text(file: &Path) -> Result<Zeroizing<String>, Problem> {
             )
         }
     }
+}
+
+/// A link may lead anywhere where root or our own user laid it. Somebody else's must not make us read,
+/// and quote in a notice, what he may not read himself (contract E5).
+fn foreign_link(file: &Path, target: &std::fs::Metadata) -> Option<Problem> {
+    let link = std::fs::symlink_metadata(file).ok()?;
+    let ours = rustix::process::geteuid().as_raw();
+    let is_foreign = link.is_symlink() && ![0, ours, target.uid()].contains(&link.uid());
+    is_foreign.then(|| {
+        Problem::error(
+            file,
+            format!(
+                "is a link that user {} laid to a file of another",
+                link.uid()
+            ),
+            "put the file itself in its place",
+        )
+    })
 }
 
 fn unreadable(file: &Path, e: &std::io::Error) -> Problem {

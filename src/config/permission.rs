@@ -86,6 +86,12 @@ pub enum Use {
 /// It is missing, a link, no regular file, of another owner, or open to group or others; the
 /// remedy is the command that mends it.
 pub fn read_private(path: &Path, user: RelayUser) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    // Before it is opened: with a device that can do something already.
+    if let Ok(metadata) = std::fs::symlink_metadata(path)
+        && let Some(problem) = secret_problem(path, &metadata, user)
+    {
+        return Err(problem);
+    }
     // NONBLOCK: a FIFO in the place of a key must not hang the relay (contract E5).
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let mut file = std::fs::OpenOptions::new()
@@ -215,15 +221,20 @@ pub fn edited_file(path: &Path, user: RelayUser) -> Vec<Problem> {
 #[must_use]
 pub fn exposed(path: &Path) -> Option<Problem> {
     let metadata = std::fs::metadata(path).ok()?;
+    writable_by_all(path, &metadata).or_else(|| above(path).into_iter().next())
+}
+
+/// As [`exposed`], of the file or directory alone that this is the metadata of.
+pub(crate) fn writable_by_all(path: &Path, metadata: &Metadata) -> Option<Problem> {
     let mode = metadata.mode() & 0o7777;
-    if mode & 0o002 != 0 && !(metadata.is_dir() && mode & 0o1000 != 0) {
-        return Some(Problem::error(
+    let open = mode & 0o002 != 0 && !(metadata.is_dir() && mode & 0o1000 != 0);
+    open.then(|| {
+        Problem::error(
             path,
             format!("can be written by everybody (mode {mode:04o})"),
             format!("chmod o-w {}", quoted(path)),
-        ));
-    }
-    above(path).into_iter().next()
+        )
+    })
 }
 
 /// Whoever can write a directory above can exchange everything below it.

@@ -185,6 +185,9 @@ impl Layout {
         write: bool,
     ) -> Result<Option<File>, SpoolError> {
         let place = self.place(shelf, name);
+        if is_odd(self.dir(shelf), name) {
+            return Err(odd(&place, "is not a plain file"));
+        }
         // The name is one component, so with O_NOFOLLOW nothing beneath can lead elsewhere;
         // O_NONBLOCK keeps a planted pipe from hanging us.
         let access = if write { OFlags::RDWR } else { OFlags::RDONLY };
@@ -364,7 +367,16 @@ fn open_dir(path: &Path) -> Result<OwnedFd, SpoolError> {
         .map_err(|errno| SpoolError::io("open the directory", path, errno))
 }
 
-fn odd(place: &Path, problem: &str) -> SpoolError {
+/// True where something lies there that is neither a plain file nor a link: a device is not even
+/// opened, since that can do something already (contract E5).
+pub(super) fn is_odd(dir: BorrowedFd<'_>, name: &str) -> bool {
+    statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        !kind.is_file() && !kind.is_symlink()
+    })
+}
+
+pub(super) fn odd(place: &Path, problem: &str) -> SpoolError {
     SpoolError::Unsafe {
         place: place.to_owned(),
         problem: problem.to_owned(),

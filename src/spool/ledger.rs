@@ -29,7 +29,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags, RenameFlags, flock, fstat};
 use super::books::{Books, Event};
 use super::durable;
 use super::error::SpoolError;
-use super::layout::{Layout, random_u64};
+use super::layout::{Layout, is_odd, odd, random_u64};
 use crate::disk;
 
 /// The open ledger of a spool.
@@ -234,6 +234,9 @@ impl Ledger {
 }
 
 fn open_file(layout: &Layout, place: &std::path::Path) -> Result<File, SpoolError> {
+    if is_odd(layout.root(), NAME) {
+        return Err(odd(place, "is not a plain file"));
+    }
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     disk::open_at(layout.root(), NAME, flags, Mode::from_raw_mode(0o600))
         .map(File::from)

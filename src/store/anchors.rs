@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::Problem;
+use crate::config::permission::writable_by_all;
 use crate::pki::anchors::Anchors;
 use crate::pki::bundle::{self, BundleError};
 use crate::pki::certificate::Certificate;
@@ -304,7 +305,11 @@ fn read(path: &Path) -> Result<Vec<u8>, Problem> {
             "put a file in its place, or name the directory as capath",
         ));
     }
-    std::fs::read(path).map_err(|e| unlisted(path, &e))
+    // E6: anchors that everybody may add to vouch for nobody.
+    match writable_by_all(path, &metadata) {
+        Some(problem) => Err(problem),
+        None => std::fs::read(path).map_err(|e| unlisted(path, &e)),
+    }
 }
 
 fn unlisted(path: &Path, e: &std::io::Error) -> Problem {

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, OFlags, flock};
 
 use crate::config::Problem;
-use crate::config::permission::quoted;
+use crate::config::permission::{RelayUser, private_file, quoted};
 use crate::disk;
 
 /// An open journal.
@@ -280,7 +280,14 @@ fn make_directory(path: &Path) -> Result<(), Problem> {
 }
 
 fn open_file(path: &Path) -> Result<File, Problem> {
-    // Neither a link nor a FIFO laid in the way is followed or waited for (E5).
+    // E5: what others can write, or have under another name, is no memory of ours; a device is not
+    // even opened.
+    if path.symlink_metadata().is_ok()
+        && let Some(problem) = private_file(path, RelayUser::current())
+    {
+        return Err(problem);
+    }
+    // Neither a link nor a FIFO laid in the way is followed or waited for.
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = disk::open(path, flags, 0o600).map_err(|e| trouble(path, "cannot be opened", &e))?;
     if file.metadata().is_ok_and(|m| m.is_file()) {

@@ -110,6 +110,13 @@ pub(super) fn read(path: &Path, user: RelayUser) -> Result<Option<(Stamp, Vec<u8
 
 /// Opens a regular file that has no second name; `None` where there is nothing.
 pub(super) fn open(path: &Path) -> Result<Option<(File, Metadata)>, Unusable> {
+    // To open a device can do something already.
+    if let Ok(metadata) = std::fs::symlink_metadata(path) {
+        let kind = metadata.file_type();
+        if !kind.is_file() && !kind.is_symlink() {
+            return Err(odd(path, kind.is_dir()));
+        }
+    }
     // NONBLOCK: a FIFO in the place of a certificate must not hang the relay.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let opened = OpenOptions::new()

@@ -93,8 +93,14 @@ impl Disk {
                 length += step;
             }
         }
-        // What is allocated late is allocated now.
-        run(&["sync", "-f", self.at.to_str().unwrap()]);
+        self.settle();
+        let free = self.free();
+        assert!(free < bytes + self.block, "{free} bytes are still free");
+    }
+
+    /// What is allocated or freed late is so now.
+    fn settle(&self) {
+        rustix::fs::syncfs(File::open(&self.at).unwrap()).unwrap();
     }
 
     fn ballast(&self) -> PathBuf {
@@ -106,7 +112,7 @@ impl Disk {
     pub fn empty(&self) {
         let before = self.free();
         std::fs::remove_dir_all(self.ballast()).unwrap();
-        run(&["sync", "-f", self.at.to_str().unwrap()]);
+        self.settle();
         for _ in 0..500 {
             if self.free() > before + (64 << 10) {
                 return;

@@ -35,3 +35,4 @@ mod sink;
 
 mod disks;
 mod full;
+mod hostile;

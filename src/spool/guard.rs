@@ -2,13 +2,16 @@
 //! (contract E6, R17, R18).
 
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{fstat, fstatfs, fstatvfs};
+use rustix::io::Errno;
 use rustix::process::{getegid, geteuid};
 
 use super::error::{MIN_INODES, SpoolError};
 use super::layout::Shelf;
+use crate::config::permission::quoted;
 use crate::disk;
 
 /// Checks that there is room for a message of `limit` bytes (contract R17).
@@ -83,7 +86,21 @@ pub(super) fn check_ancestors(path: &Path) -> Result<(), SpoolError> {
         .canonicalize()
         .map_err(|error| SpoolError::std_io("resolve", path, error))?;
     let (us, our_group) = (geteuid().as_raw(), getegid().as_raw());
-    for dir in whole.ancestors().skip(1) {
+    let mut above: Vec<PathBuf> = whole.ancestors().skip(1).map(Path::to_owned).collect();
+    let failed = |error| SpoolError::std_io("resolve", path, error);
+    for link in links(path).map_err(failed)? {
+        let owner = link.symlink_metadata().map_err(failed)?.uid();
+        if ![0, us, OVERFLOW_UID].contains(&owner) {
+            return Err(SpoolError::Unsafe {
+                problem: format!("is a link of uid {owner}, who can lead the spool elsewhere"),
+                remedy: "name the directory itself as paths.spool".to_owned(),
+                place: link,
+            });
+        }
+        let holder = link.parent().unwrap_or(Path::new("/")).canonicalize();
+        above.extend(holder.map_err(failed)?.ancestors().map(Path::to_owned));
+    }
+    for dir in &above {
         let stat = rustix::fs::stat(dir).map_err(|errno| SpoolError::io("look at", dir, errno))?;
         let mode = stat.st_mode & 0o7777;
         let sticky = mode & 0o1000 != 0;
@@ -100,14 +117,36 @@ pub(super) fn check_ancestors(path: &Path) -> Result<(), SpoolError> {
                     stat.st_uid
                 )
             };
+            let mend = if owned { "chmod go-w" } else { "chown 0" };
             return Err(SpoolError::Unsafe {
                 place: dir.to_owned(),
                 problem: what,
-                remedy: "chmod go-w it, or put the spool elsewhere".to_owned(),
+                remedy: format!("{mend} {}, or put the spool elsewhere", quoted(dir)),
             });
         }
     }
     Ok(())
+}
+
+/// Returns the symbolic links on the way to `path`, which exists: whoever can exchange one of them
+/// leads the spool elsewhere.
+fn links(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut way = std::path::absolute(path)?;
+    loop {
+        let steps: Vec<&Path> = way.ancestors().collect();
+        let Some(link) = steps.into_iter().rev().find(|step| step.is_symlink()) else {
+            return Ok(found);
+        };
+        let rest = way.strip_prefix(link).unwrap_or(Path::new(""));
+        let to = link.parent().unwrap_or(link).join(link.read_link()?);
+        let next = to.join(rest);
+        found.push(link.to_owned());
+        if found.len() > MOST_LINKS {
+            return Err(Errno::LOOP.into());
+        }
+        way = next;
+    }
 }
 
 /// fsync, flock and rename promise less over the network (contract R18). True where it is allowed
@@ -173,6 +212,8 @@ const NETWORK: [(u32, &str); 23] = [
 const GROUP_MODE: u32 = 0o3770;
 /// Who owns the root directory inside an unprivileged user namespace.
 const OVERFLOW_UID: u32 = 65_534;
+/// As many as the kernel follows.
+const MOST_LINKS: usize = 40;
 const GIB: u64 = 1 << 30;
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use rustix::process::geteuid;
 use super::durable::{self, Draft};
 use super::error::SpoolError;
 use super::guard::{check_ancestors, check_dir, check_local};
+use crate::config::permission::quoted;
 use crate::disk;
 
 /// One directory of the spool.
@@ -119,8 +120,18 @@ impl Layout {
         let open = |shelf: Shelf| -> Result<OwnedFd, SpoolError> {
             let place = path.join(shelf.name());
             let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-            let fd = openat(&root, shelf.name(), flags, Mode::empty())
-                .map_err(|errno| SpoolError::io("open", &place, errno))?;
+            let fd = match openat(&root, shelf.name(), flags, Mode::empty()) {
+                // What O_DIRECTORY and O_NOFOLLOW say of a link, too.
+                Err(Errno::NOTDIR | Errno::LOOP) => {
+                    let name = quoted(&place);
+                    return Err(SpoolError::Unsafe {
+                        problem: "is no directory of its own".to_owned(),
+                        remedy: format!("mv {name} {name}.odd"),
+                        place,
+                    });
+                }
+                fd => fd.map_err(|errno| SpoolError::io("open", &place, errno))?,
+            };
             check_dir(&fd, &place, Some(shelf))?;
             Ok(fd)
         };

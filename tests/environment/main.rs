@@ -36,3 +36,4 @@ mod sink;
 mod disks;
 mod full;
 mod hostile;
+mod modes;

@@ -36,6 +36,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
+use rustix::process::{Resource, getrlimit};
 use time::OffsetDateTime;
 
 use crate::disk;
@@ -220,6 +221,7 @@ impl Door {
         if filled == 0 {
             return Err(IntakeError::Empty);
         }
+        fits(0, filled)?;
         let (draft, micros, random) = self.draft()?;
         disk::point("I1");
         let failed = |error| SpoolError::std_io("write the message", &self.place, error);
@@ -233,6 +235,7 @@ impl Door {
                 return Err(too_large(input, &mut piece, self.limit));
             }
             filled = fill(input, &mut piece)?;
+            fits(writer.length(), filled)?;
         }
         let (begins_at, length) = (writer.begins_at(), writer.length());
         let (_, digest) = writer.end().map_err(failed)?;
@@ -287,6 +290,20 @@ impl Door {
         disk::point("I5");
         Ok(written.id)
     }
+}
+
+/// Beyond the limit on the size of files, which local(8) of Postfix sets for what it runs, a write
+/// would end the process, and some MTAs take a signal for a bounce (R2).
+fn fits(written: u64, more: usize) -> Result<(), IntakeError> {
+    let Some(most) = getrlimit(Resource::Fsize).current else {
+        return Ok(());
+    };
+    if written.saturating_add(more as u64).saturating_add(FRAME) <= most {
+        return Ok(());
+    }
+    Err(IntakeError::Local(format!(
+        "this process may not write a file of more than {most} bytes (ulimit -f; mailbox_size_limit of Postfix)"
+    )))
 }
 
 /// What the first bytes tell.
@@ -353,6 +370,8 @@ fn fd(owned: &OwnedFd) -> std::os::fd::BorrowedFd<'_> {
 }
 
 const RETURN_PATH: &[u8] = b"Return-Path:";
+/// More than a message file has beside the message.
+const FRAME: u64 = 12 * 1024;
 /// What is held in memory of a message of any size.
 const PIECE: usize = 64 * 1024;
 

@@ -7,9 +7,10 @@
 
 use std::io::IsTerminal as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::warn;
@@ -48,10 +49,12 @@ pub fn run(args: &Args, config: &Path) -> u8 {
     };
     log(settings.log);
     let pace = if args.once { Pace::Once } else { Pace::Forever };
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = enough_threads().and_then(|()| {
+        tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+    });
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             return complain(&format_args!("no threads: {error}"), exit::TEMPORARY);
@@ -60,6 +63,7 @@ pub fn run(args: &Args, config: &Path) -> u8 {
     let ended = runtime.block_on(async {
         // First of all: a signal while the spool is being recovered counts too.
         let stop = stop_signal();
+        endure_file_limit();
         let settings = Arc::new(settings);
         let daemon = Daemon::start(settings.clone(), Arc::new(|_| ()))?;
         // After the spool's lock: an earlier daemon's socket is nobody's by now.
@@ -126,6 +130,31 @@ fn stop_signal() -> watch::Receiver<bool> {
     stop
 }
 
+/// Has as many threads at once as the daemon needs to get on. Without them (`TasksMax=`) it would wait
+/// for ever for the one that could not be made (contract E3).
+fn enough_threads() -> std::io::Result<()> {
+    let wanted = std::thread::available_parallelism()?
+        .get()
+        .saturating_add(SPARE);
+    let gate = Mutex::new(());
+    std::thread::scope(|scope| {
+        let _closed = gate.lock();
+        (0..wanted).try_for_each(|_| {
+            let waits = || drop(gate.lock());
+            std::thread::Builder::new()
+                .spawn_scoped(scope, waits)
+                .map(drop)
+        })
+    })
+}
+
+/// Makes an error of a file that would be larger than the process may write (`LimitFSIZE=`), instead
+/// of its end: the message in work waits and the others go on (contract E3).
+fn endure_file_limit() {
+    // The handler stays when this is dropped; without one it is the crash that it always was.
+    drop(signal(SignalKind::from_raw(Signal::XFSZ.as_raw())));
+}
+
 /// Sends the log to standard error, one event a line.
 fn log(log: Log) {
     let level = match log.level {
@@ -150,5 +179,7 @@ fn log(log: Log) {
     }
 }
 
+/// Threads beside those that the runtime has for each processor: for the disk, for events.
+const SPARE: usize = 8;
 /// How long such a thread is waited for.
 const LEFTOVERS: Duration = Duration::from_secs(2);

@@ -12,7 +12,8 @@
 //! * `x509-user-cert-missing` stands for a post and is not limited (decision 2).
 //! * The answer to a proven registration is told once, and no list is too busy for it: it is the only
 //!   one, and to cause it takes a certificate that the site's authorities issued ([`UNCOUNTED`]).
-//! * A clock that went back forgets nothing: entries of the future count as entries of now.
+//! * A clock that went back forgets nothing: entries of the future count as entries of now. They do
+//!   not outlive the day either, however far the clock had gone (contract E21).
 
 use std::collections::VecDeque;
 
@@ -91,10 +92,16 @@ impl History {
         self.past.pop_back();
     }
 
-    /// Drops what is older than a day.
-    pub fn forget(&mut self, now: OffsetDateTime) {
+    /// Drops what is older than a day; true where an entry had been dated in the future.
+    pub fn forget(&mut self, now: OffsetDateTime) -> bool {
+        let mut ahead = false;
+        for one in self.past.iter_mut().filter(|one| one.at > now) {
+            one.at = now;
+            ahead = true;
+        }
         let day = now.saturating_sub(Duration::DAY);
         self.past.retain(|one| one.at > day);
+        ahead
     }
 }
 
@@ -183,5 +190,19 @@ mod tests {
         assert_eq!(history.admit(past(NOW, 1, 1, 1)), Ok(true));
         let before = NOW - Duration::days(3650);
         assert_eq!(history.admit(past(before, 1, 1, 2)), Err(Limit::Day));
+    }
+
+    #[test]
+    fn e21_clock_that_was_ahead_for_once_silences_nobody_for_longer_than_a_day() {
+        let mut history = History::default();
+        let ahead = NOW + Duration::days(3650);
+        for key in 0..u8::try_from(PER_HOUR).unwrap() {
+            assert_eq!(history.admit(past(ahead, key, 1, key)), Ok(true));
+        }
+        assert_eq!(history.admit(past(NOW, 0, 1, 200)), Err(Limit::Day));
+        assert_eq!(history.admit(past(NOW, 201, 1, 201)), Err(Limit::Hour));
+        let day = NOW + Duration::DAY;
+        assert_eq!(history.admit(past(day, 0, 1, 202)), Ok(true));
+        assert_eq!(history.admit(past(day, 203, 1, 203)), Ok(true));
     }
 }

@@ -57,7 +57,14 @@ impl NoticeLimits {
             }
         })?;
         let mut limits = Self { journal, history };
-        limits.history.forget(now);
+        if limits.history.forget(now) {
+            // As of now, or with each start they would begin anew. Where that cannot be written, the
+            // next start sees to it.
+            match limits.rewrite() {
+                Err(problem) if problem.is_fatal => return Err(problem),
+                _ => {}
+            }
+        }
         limits.tidy()?;
         Ok(limits)
     }
@@ -106,6 +113,10 @@ impl NoticeLimits {
         if self.journal.count() < alive.saturating_mul(2).saturating_add(1000) {
             return Ok(());
         }
+        self.rewrite()
+    }
+
+    fn rewrite(&mut self) -> Result<(), Problem> {
         let payloads: Vec<_> = self.history.entries().map(write).collect();
         self.journal.replace(&payloads)
     }

@@ -185,6 +185,8 @@ impl Relay {
                 let ended = self.site.command(&["spool", "retry", &row.id], b"");
                 assert_eq!(ended.code, 0, "{ended:?}");
             }
+            // What was put off waits for a second.
+            std::thread::sleep(std::time::Duration::from_millis(250));
         }
         panic!(
             "the spool does not become empty: {:?}\n{}",

@@ -3,25 +3,40 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// What a receiver is like at the moment.
+#[derive(Default)]
+pub struct Mood {
+    /// It puts every recipient off.
+    pub refuses: AtomicBool,
+    /// How often it did.
+    pub refused: AtomicU64,
+}
+
+/// As [`listen_as`], with a receiver that takes everything.
+pub fn listen(outbox: PathBuf) -> String {
+    listen_as(outbox, Arc::default())
+}
 
 /// Listens on loopback for as long as the process lives, and returns the address; mails land in
 /// `outbox` as the transport `dir` would write them.
-pub fn listen(outbox: PathBuf) -> String {
+pub fn listen_as(outbox: PathBuf, mood: Arc<Mood>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     std::fs::create_dir_all(&outbox).unwrap();
     std::thread::spawn(move || {
         for client in listener.incoming().flatten() {
-            let outbox = outbox.clone();
+            let (outbox, mood) = (outbox.clone(), mood.clone());
             // A client that is killed leaves in the middle of a word.
-            std::thread::spawn(move || serve(client, &outbox));
+            std::thread::spawn(move || serve(client, &outbox, &mood));
         }
     });
     address
 }
 
-fn serve(mut client: TcpStream, outbox: &Path) -> Option<()> {
+fn serve(mut client: TcpStream, outbox: &Path, mood: &Mood) -> Option<()> {
     let mut lines = BufReader::new(client.try_clone().ok()?);
     let (mut from, mut to) = (String::new(), String::new());
     client.write_all(b"220 sink\r\n").ok()?;
@@ -36,6 +51,10 @@ fn serve(mut client: TcpStream, outbox: &Path) -> Option<()> {
             "MAIL" => {
                 from = path(&line)?;
                 "250 ok"
+            }
+            "RCPT" if mood.refuses.load(Ordering::SeqCst) => {
+                mood.refused.fetch_add(1, Ordering::SeqCst);
+                "451 not now"
             }
             "RCPT" => {
                 to = path(&line)?;

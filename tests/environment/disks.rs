@@ -57,11 +57,30 @@ impl Disk {
         let (image, place) = (image.to_str().unwrap(), at.to_str().unwrap());
         // No blocks are kept for root, who runs the tests.
         run(&[
-            "mkfs.ext4", "-q", "-F", "-b", "1024", "-m", "0", "-N", "4096", image,
+            "mkfs.ext4",
+            "-q",
+            "-F",
+            "-b",
+            "1024",
+            "-m",
+            "0",
+            "-N",
+            "4096",
+            image,
         ]);
         run(&["mount", "-o", "loop", image, place]);
         rustix::fs::chmod(&at, rustix::fs::Mode::from_raw_mode(0o700)).unwrap();
         Self { at, block: 1024 }
+    }
+
+    /// Mounts an ext4 anew, once nobody has a file of it open.
+    pub fn remount(&mut self) {
+        let (image, place) = (self.at.with_extension("image"), self.at.to_str().unwrap());
+        super::owners::wait_until("it cannot be unmounted", || {
+            let unmounted = Command::new("umount").arg(&self.at).output().unwrap();
+            unmounted.status.success()
+        });
+        run(&["mount", "-o", "loop", image.to_str().unwrap(), place]);
     }
 
     pub fn free(&self) -> u64 {

@@ -121,7 +121,12 @@ fn e1_intake_says_0_on_a_full_ext4_only_for_a_whole_message() {
 
 /// Room for so many blocks and files: few enough that each writer meets its end somewhere.
 fn levels() -> impl Iterator<Item = (u64, Option<u64>)> {
-    (0..LEVELS).map(|level| (level / 6, [None, Some(0), Some(1), Some(2), Some(3), Some(4)][(level % 6) as usize]))
+    (0..LEVELS).map(|level| {
+        (
+            level / 6,
+            [None, Some(0), Some(1), Some(2), Some(3), Some(4)][(level % 6) as usize],
+        )
+    })
 }
 
 fn daemon(name: &str, disk: impl FnOnce(&Relay) -> Disk) {
@@ -130,7 +135,10 @@ fn daemon(name: &str, disk: impl FnOnce(&Relay) -> Disk) {
     for (level, (blocks, files)) in levels().enumerate() {
         let number = level as u64 + 1;
         let place = format!("{name}, {blocks} blocks and {files:?} files");
-        assert_eq!(relay.queue("team", &relay.post(number), &[]).0, End::Code(0));
+        assert_eq!(
+            relay.queue("team", &relay.post(number), &[]).0,
+            End::Code(0)
+        );
         accepted.push(number);
         disk.fill(blocks * disk.block, files);
         let (end, said) = relay.daemon(&[]);
@@ -168,7 +176,10 @@ fn running(name: &str, disk: impl FnOnce(&Relay) -> Disk) {
     for (number, (blocks, files)) in levels().enumerate() {
         let number = number as u64 + 1;
         let place = format!("{name}, {blocks} blocks and {files:?} files");
-        assert_eq!(relay.queue("team", &relay.post(number), &[]).0, End::Code(0));
+        assert_eq!(
+            relay.queue("team", &relay.post(number), &[]).0,
+            End::Code(0)
+        );
         accepted.push(number);
         // The daemon ends between its plan and the first copy.
         let crashed = relay.daemon(&[("FAIL", "D6:kill9")]);
@@ -239,8 +250,13 @@ fn certificate_is_learned_whole_or_not_at_all_where_its_disk_is_full() {
     let disk = Disk::tmpfs(relay.site.path("disk/certificates"), 4 << 10);
     relay.furnish();
     let members = [&MEMBERS[..], &["carol"]].concat();
-    let members: String = members.iter().map(|m| format!("{m}@example.org\n")).collect();
-    relay.site.write("lists/example.org/team/subscribers", members);
+    let members: String = members
+        .iter()
+        .map(|m| format!("{m}@example.org\n"))
+        .collect();
+    relay
+        .site
+        .write("lists/example.org/team/subscribers", members);
     let file = disk.at.join("carol@example.org");
     let new = super::common::lab::lab().identity("carol").certificate;
     let new = std::fs::read(new).unwrap();
@@ -264,9 +280,15 @@ fn certificate_is_learned_whole_or_not_at_all_where_its_disk_is_full() {
         audited(&relay, &place);
         disk.empty();
         relay.finish();
-        let left: Vec<_> = names(&disk.at).into_iter().filter(|name| !name.starts_with('.')).collect();
+        let left: Vec<_> = names(&disk.at)
+            .into_iter()
+            .filter(|name| !name.starts_with('.'))
+            .collect();
         let expected = [&MEMBERS[..], if met { &[] } else { &["carol"] }].concat();
-        let expected: Vec<_> = expected.iter().map(|m| format!("{m}@example.org")).collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|m| format!("{m}@example.org"))
+            .collect();
         assert_eq!(left, expected, "{place}: something is left over");
         if !met {
             std::fs::remove_file(&file).unwrap();
@@ -277,7 +299,13 @@ fn certificate_is_learned_whole_or_not_at_all_where_its_disk_is_full() {
     accepted.push(99);
     relay.finish();
     assert!(holds(&std::fs::read(&file).unwrap(), &new));
-    told(&relay.judge(&accepted), "certificates", LEVELS, &disk, refused);
+    told(
+        &relay.judge(&accepted),
+        "certificates",
+        LEVELS,
+        &disk,
+        refused,
+    );
 }
 
 /// True where `file` begins with the certificate in `pem`.
@@ -296,7 +324,9 @@ fn notices_and_the_memory_of_lists_wait_for_room_where_their_disk_is_full() {
     let open = "owners = [\"olga@example.org\"]\nsend = \"public\"\nencrypt = \"always\"\n";
     let members: String = MEMBERS.map(|name| format!("{name}@example.org\n")).concat();
     let writers: String = (0..LEVELS).map(|n| format!("m{n}@example.org\n")).collect();
-    relay.site.write("lists/example.org/closed/subscribers", writers);
+    relay
+        .site
+        .write("lists/example.org/closed/subscribers", writers);
     assert_eq!(relay.daemon(&[]).0, End::Code(0));
     let (mut accepted, mut refused) = (Vec::new(), 0);
     for (number, (blocks, files)) in levels().enumerate() {
@@ -306,7 +336,9 @@ fn notices_and_the_memory_of_lists_wait_for_room_where_their_disk_is_full() {
         let list = format!("team{level}");
         let directory = format!("lists/example.org/{list}");
         relay.site.write(&format!("{directory}/list.toml"), open);
-        relay.site.write(&format!("{directory}/subscribers"), &members);
+        relay
+            .site
+            .write(&format!("{directory}/subscribers"), &members);
         assert_eq!(relay.queue(&list, &relay.post(number), &[]).0, End::Code(0));
         accepted.push(number);
         let text = String::from_utf8(relay.post(1000 + number)).unwrap();
@@ -320,12 +352,19 @@ fn notices_and_the_memory_of_lists_wait_for_room_where_their_disk_is_full() {
         disk.empty();
         relay.finish();
         let told = relay.site.outbox().into_iter();
-        let told = told.filter(|mail| mail.from.is_empty() && mail.to == format!("m{level}@example.org"));
+        let told =
+            told.filter(|mail| mail.from.is_empty() && mail.to == format!("m{level}@example.org"));
         assert_eq!(told.count(), 1, "{place}");
         // Lists that are done are not asked again.
         relay.site.remove(&directory);
     }
-    told(&relay.judge(&accepted), "notices, replay", LEVELS, &disk, refused);
+    told(
+        &relay.judge(&accepted),
+        "notices, replay",
+        LEVELS,
+        &disk,
+        refused,
+    );
 }
 
 #[test]
@@ -341,7 +380,10 @@ fn r17_guard_answers_75_before_a_byte_is_read() {
         (1100 << 10, Some(1100), None),
     ] {
         disk.fill(bytes, files);
-        let mut child = relay.begin(&["queue", "team@example.org", "--sender", "alice@example.org"], &[]);
+        let mut child = relay.begin(
+            &["queue", "team@example.org", "--sender", "alice@example.org"],
+            &[],
+        );
         let mut input = child.stdin.take().unwrap();
         if expected.is_none() {
             std::io::Write::write_all(&mut input, &relay.post(1)).unwrap();

@@ -32,8 +32,18 @@ enum Kind {
 use Kind::*;
 
 const KINDS: [Kind; 12] = [
-    BlockDevice, CharDevice, Dangling, Directory, Foreign, GroupWritable, HardLink, Link,
-    LinkToSecret, Pipe, Socket, WorldWritable,
+    BlockDevice,
+    CharDevice,
+    Dangling,
+    Directory,
+    Foreign,
+    GroupWritable,
+    HardLink,
+    Link,
+    LinkToSecret,
+    Pipe,
+    Socket,
+    WorldWritable,
 ];
 /// Somebody else.
 const STRANGER: u32 = 64_001;
@@ -89,7 +99,16 @@ fn state(directory: &Path) -> BTreeMap<String, (Vec<u8>, i64, i64, u32, u32)> {
         let path = directory.join(&name);
         let meta = path.symlink_metadata().unwrap();
         let bytes = std::fs::read(&path).unwrap();
-        (name, (bytes, meta.mtime(), meta.mtime_nsec(), meta.mode(), meta.uid()))
+        (
+            name,
+            (
+                bytes,
+                meta.mtime(),
+                meta.mtime_nsec(),
+                meta.mode(),
+                meta.uid(),
+            ),
+        )
     })
     .collect()
 }
@@ -98,18 +117,36 @@ fn state(directory: &Path) -> BTreeMap<String, (Vec<u8>, i64, i64, u32, u32)> {
 fn traced(relay: &Relay, words: &[&str]) -> (Option<i32>, String, String) {
     let trace = relay.site.path("trace");
     let runner = [
-        "timeout", "100", "strace", "-f", "-y", "-qq", "-s", "0", "--seccomp-bpf", "-e",
-        "trace=%file,read,pread64,write,pwrite64", "-o", trace.to_str().unwrap(),
+        "timeout",
+        "100",
+        "strace",
+        "-f",
+        "-y",
+        "-qq",
+        "-s",
+        "0",
+        "--seccomp-bpf",
+        "-e",
+        "trace=%file,read,pread64,write,pwrite64",
+        "-o",
+        trace.to_str().unwrap(),
     ];
     let output = relay.site.prepared(&runner, words).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output.status.code(), said, std::fs::read_to_string(trace).unwrap())
+    (
+        output.status.code(),
+        said,
+        std::fs::read_to_string(trace).unwrap(),
+    )
 }
 
 /// No call opened what lies outside, read what must not be read, or opened a device.
 fn untouched(trace: &str, outside: &Path, planted: &[PathBuf]) {
     let outside = format!("<{}", outside.display());
-    let mut planted: Vec<String> = planted.iter().map(|path| format!("<{}", path.display())).collect();
+    let mut planted: Vec<String> = planted
+        .iter()
+        .map(|path| format!("<{}", path.display()))
+        .collect();
     for line in trace.lines() {
         // What took the place of a planted file is the program's own.
         if line.contains("link") || line.contains("rename") {
@@ -119,12 +156,19 @@ fn untouched(trace: &str, outside: &Path, planted: &[PathBuf]) {
             });
         }
         assert!(!line.contains(&outside), "opened what lies outside: {line}");
-        let is_io = ["read(", "pread64(", "write(", "pwrite64("].iter().any(|call| line.contains(call));
+        let is_io = ["read(", "pread64(", "write(", "pwrite64("]
+            .iter()
+            .any(|call| line.contains(call));
         if is_io {
-            let hit = planted.iter().any(|path| line.contains(&format!("{path}>")) || line.contains(&format!("{path}<")));
+            let hit = planted.iter().any(|path| {
+                line.contains(&format!("{path}>")) || line.contains(&format!("{path}<"))
+            });
             assert!(!hit, "read or wrote: {line}");
         }
-        assert!(!line.contains("<char 1:5>") && !line.contains("<block 7:99>"), "opened a device: {line}");
+        assert!(
+            !line.contains("<char 1:5>") && !line.contains("<block 7:99>"),
+            "opened a device: {line}"
+        );
     }
 }
 
@@ -153,12 +197,19 @@ fn e5_nothing_planted_in_the_spool_is_opened_and_all_else_goes_on() {
     // Names of messages, and names of nobody's, on each shelf.
     for kind in KINDS {
         for (shelf, ends) in [
-            ("new", &[".msg", ""][..]), ("tmp", &["", ".msg"]), ("work", &[".plan", ".slots", ".again", ""]),
-            ("hold", &[".msg", ".why", ""]), ("bad", &[".msg", ".why", ""]),
+            ("new", &[".msg", ""][..]),
+            ("tmp", &["", ".msg"]),
+            ("work", &[".plan", ".slots", ".again", ""]),
+            ("hold", &[".msg", ".why", ""]),
+            ("bad", &[".msg", ".why", ""]),
         ] {
             for end in ends {
                 number += 1;
-                let name = if end.is_empty() { format!("odd{number}") } else { format!("{}{end}", id(number)) };
+                let name = if end.is_empty() {
+                    format!("odd{number}")
+                } else {
+                    format!("{}{end}", id(number))
+                };
                 let path = spool.join(shelf).join(name);
                 kind.plant(&path, &outside, b"secret");
                 planted.push(path);
@@ -168,9 +219,15 @@ fn e5_nothing_planted_in_the_spool_is_opened_and_all_else_goes_on() {
         for end in [".plan", ".slots", ".again"] {
             number += 1;
             let before = names(&spool.join("new"));
-            assert_eq!(relay.queue("team", &relay.post(number), &[]).0, End::Code(0));
+            assert_eq!(
+                relay.queue("team", &relay.post(number), &[]).0,
+                End::Code(0)
+            );
             accepted.push(number);
-            let fresh = names(&spool.join("new")).into_iter().find(|name| !before.contains(name)).unwrap();
+            let fresh = names(&spool.join("new"))
+                .into_iter()
+                .find(|name| !before.contains(name))
+                .unwrap();
             let path = spool.join("work").join(fresh.replace(".msg", end));
             kind.plant(&path, &outside, b"secret");
             planted.push(path);
@@ -182,7 +239,11 @@ fn e5_nothing_planted_in_the_spool_is_opened_and_all_else_goes_on() {
         name.extend([0xff, 0xfe, 0x80]);
         name.resize(if n % 7 == 0 { 255 } else { 40 }, b'%');
         let shelf = ["new", "work", "hold", "bad", "tmp"][n as usize % 5];
-        std::fs::write(spool.join(shelf).join(std::ffi::OsStr::from_bytes(&name)), b"junk").unwrap();
+        std::fs::write(
+            spool.join(shelf).join(std::ffi::OsStr::from_bytes(&name)),
+            b"junk",
+        )
+        .unwrap();
     }
     let before = state(&outside);
     accepted.extend([9001, 9002]);
@@ -197,13 +258,19 @@ fn e5_nothing_planted_in_the_spool_is_opened_and_all_else_goes_on() {
     untouched(&trace, &outside, &planted);
     for member in MEMBERS {
         for good in [9001, 9002] {
-            let key = (format!("{member}@example.org"), format!("<{good}.crash@example.org>"));
+            let key = (
+                format!("{member}@example.org"),
+                format!("<{good}.crash@example.org>"),
+            );
             assert_eq!(relay.copies().get(&key), Some(&1), "{said}");
         }
     }
     for words in [&["spool", "ls"][..], &["audit"], &["check"]] {
         let (code, said, trace) = traced(&relay, words);
-        assert!(code.is_some_and(|code| code < 2), "{words:?}: {code:?} {said}");
+        assert!(
+            code.is_some_and(|code| code < 2),
+            "{words:?}: {code:?} {said}"
+        );
         harmless(&said);
         untouched(&trace, &outside, &planted);
     }
@@ -225,7 +292,11 @@ fn e5_nothing_planted_in_the_spool_is_opened_and_all_else_goes_on() {
         &spool,
         "cargo test --features faults --test environment hostile",
     );
-    assert_eq!((figures.lost, figures.torn, figures.duplicated), (0, 0, 0), "{figures:?}");
+    assert_eq!(
+        (figures.lost, figures.torn, figures.duplicated),
+        (0, 0, 0),
+        "{figures:?}"
+    );
 }
 
 #[test]
@@ -241,7 +312,8 @@ fn e5_nothing_planted_among_certificates_lists_and_memories_is_believed() {
     let open = "owners = [\"olga@example.org\"]\nsend = \"public\"\nencrypt = \"always\"\n";
     let closed = "owners = [\"olga@example.org\"]\n";
     let members: String = MEMBERS.map(|name| format!("{name}@example.org\n")).concat();
-    let certificate = std::fs::read(super::common::lab::lab().identity("alice").certificate).unwrap();
+    let certificate =
+        std::fs::read(super::common::lab::lab().identity("alice").certificate).unwrap();
     let plant = |kind: Kind, name: &str, content: &[u8], planted: &mut Vec<PathBuf>| {
         let path = site.path(name);
         kind.plant(&path, &outside, content);
@@ -252,7 +324,12 @@ fn e5_nothing_planted_among_certificates_lists_and_memories_is_believed() {
     for (n, kind) in KINDS.into_iter().enumerate() {
         // A reader whose certificate is no file to be believed.
         let reader = format!("c{n}@example.org");
-        plant(kind, &format!("disk/certificates/{reader}"), &certificate, &mut planted);
+        plant(
+            kind,
+            &format!("disk/certificates/{reader}"),
+            &certificate,
+            &mut planted,
+        );
         all_members.push_str(&format!("{reader}\n"));
         for what in ["config", "key", "memory", "roster", "words"] {
             let name = format!("{what}{n}");
@@ -263,13 +340,42 @@ fn e5_nothing_planted_among_certificates_lists_and_memories_is_believed() {
             // Owners may edit these beside each other, and may have them from elsewhere.
             let edited = matches!(kind, Foreign | GroupWritable | HardLink);
             number += 1;
-            assert_eq!(relay.queue(&name, &relay.post(number), &[]).0, End::Code(0), "{name}");
+            assert_eq!(
+                relay.queue(&name, &relay.post(number), &[]).0,
+                End::Code(0),
+                "{name}"
+            );
             match what {
-                "config" if !edited => plant(kind, &format!("{directory}/list.toml"), open.as_bytes(), &mut planted),
-                "roster" if !edited => plant(kind, &format!("{directory}/subscribers"), members.as_bytes(), &mut planted),
-                "key" => plant(kind, &format!("{directory}/private_key"), b"secret", &mut planted),
-                "memory" => plant(kind, &format!("disk/state/replay/{name}@example.org/seen"), b"secret", &mut planted),
-                "words" if !edited => plant(kind, &format!("{directory}/templates/rejected.txt"), b"secret", &mut planted),
+                "config" if !edited => plant(
+                    kind,
+                    &format!("{directory}/list.toml"),
+                    open.as_bytes(),
+                    &mut planted,
+                ),
+                "roster" if !edited => plant(
+                    kind,
+                    &format!("{directory}/subscribers"),
+                    members.as_bytes(),
+                    &mut planted,
+                ),
+                "key" => plant(
+                    kind,
+                    &format!("{directory}/private_key"),
+                    b"secret",
+                    &mut planted,
+                ),
+                "memory" => plant(
+                    kind,
+                    &format!("disk/state/replay/{name}@example.org/seen"),
+                    b"secret",
+                    &mut planted,
+                ),
+                "words" if !edited => plant(
+                    kind,
+                    &format!("{directory}/templates/rejected.txt"),
+                    b"secret",
+                    &mut planted,
+                ),
                 _ => {}
             }
             if what != "words" {
@@ -287,17 +393,24 @@ fn e5_nothing_planted_among_certificates_lists_and_memories_is_believed() {
     untouched(&trace, &outside, &planted);
     let sent = relay.copies();
     for member in MEMBERS {
-        let key = (format!("{member}@example.org"), "<1.crash@example.org>".to_owned());
+        let key = (
+            format!("{member}@example.org"),
+            "<1.crash@example.org>".to_owned(),
+        );
         assert_eq!(sent.get(&key), Some(&1), "{said}");
     }
     // Withheld, and told so, but never sealed to what somebody else put there.
     for n in 0..KINDS.len() {
-        let key = (format!("c{n}@example.org"), "<1.crash@example.org>".to_owned());
+        let key = (
+            format!("c{n}@example.org"),
+            "<1.crash@example.org>".to_owned(),
+        );
         assert_eq!(sent.get(&key), None, "{:?}", KINDS[n]);
     }
-    let secrets = site.outbox().into_iter().filter(|mail| {
-        mail.bytes.windows(6).any(|text| text == b"secret")
-    });
+    let secrets = site
+        .outbox()
+        .into_iter()
+        .filter(|mail| mail.bytes.windows(6).any(|text| text == b"secret"));
     assert_eq!(secrets.count(), 0);
     let (code, said, trace) = traced(&relay, &["check"]);
     assert_eq!(code, Some(78), "{said}");
@@ -310,7 +423,12 @@ fn e5_nothing_planted_among_certificates_lists_and_memories_is_believed() {
         } else if path.symlink_metadata().is_ok() {
             std::fs::remove_file(path).unwrap();
         }
-        let name = path.strip_prefix(site.path("")).unwrap().to_str().unwrap().to_owned();
+        let name = path
+            .strip_prefix(site.path(""))
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
         match path.file_name().unwrap().to_str().unwrap() {
             "list.toml" => site.write(&name, open),
             "subscribers" => site.write(&name, &members),
@@ -325,7 +443,11 @@ fn e5_nothing_planted_among_certificates_lists_and_memories_is_believed() {
         &outside,
         "cargo test --features faults --test environment hostile",
     );
-    assert_eq!((figures.lost, figures.torn, figures.duplicated), (0, 0, 0), "{figures:?}");
+    assert_eq!(
+        (figures.lost, figures.torn, figures.duplicated),
+        (0, 0, 0),
+        "{figures:?}"
+    );
 }
 
 #[test]
@@ -337,16 +459,34 @@ fn e5_daemon_does_not_start_on_a_ledger_or_history_that_is_no_file_of_its_own() 
     assert_eq!(relay.daemon(&[]).0, End::Code(0));
     let outside = relay.site.path("outside");
     std::fs::create_dir(&outside).unwrap();
-    for name in ["disk/spool/ledger", "disk/state/notices/history", "disk/state/told/troubles"] {
-        for kind in [BlockDevice, CharDevice, Dangling, Directory, Link, Pipe, Socket] {
+    for name in [
+        "disk/spool/ledger",
+        "disk/state/notices/history",
+        "disk/state/told/troubles",
+    ] {
+        for kind in [
+            BlockDevice,
+            CharDevice,
+            Dangling,
+            Directory,
+            Link,
+            Pipe,
+            Socket,
+        ] {
             let path = relay.site.path(name);
             let kept = path.with_extension("kept");
             std::fs::rename(&path, &kept).unwrap();
             kind.plant(&path, &outside, b"secret");
             let before = state(&outside);
             let (code, said, trace) = traced(&relay, &["run", "--once"]);
-            assert!(matches!(code, Some(75 | 78)), "{kind:?} as {name}: {code:?} {said}");
-            assert!(said.contains(path.to_str().unwrap()), "{kind:?} as {name}: {said}");
+            assert!(
+                matches!(code, Some(75 | 78)),
+                "{kind:?} as {name}: {code:?} {said}"
+            );
+            assert!(
+                said.contains(path.to_str().unwrap()),
+                "{kind:?} as {name}: {said}"
+            );
             untouched(&trace, &outside, &[path.clone()]);
             assert_eq!(state(&outside), before, "{kind:?} as {name}");
             if kind == Directory {

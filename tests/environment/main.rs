@@ -26,14 +26,21 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[allow(dead_code, reason = "the other binary uses its part")]
 #[path = "../crash/figures.rs"]
 mod figures;
+#[allow(dead_code, reason = "the other binary uses its part")]
 #[path = "../crash/relay.rs"]
 mod relay;
+#[allow(dead_code, reason = "the other binary uses its part")]
 #[path = "../crash/sink.rs"]
 mod sink;
 
+mod clock;
 mod disks;
+mod events;
+mod failing;
 mod full;
 mod hostile;
 mod modes;
+mod owners;

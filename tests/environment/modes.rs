@@ -35,26 +35,124 @@ fn swap_back(path: &Path) {
 }
 
 const VARIANTS: [Variant; 16] = [
-    Variant { name: "spool open to all", place: "disk/spool", remedy: "chmod 0700 ", spoil: |p| mode(p, 0o777), mend: |p| mode(p, 0o700) },
-    Variant { name: "spool open to all, sticky", place: "disk/spool", remedy: "chmod 0700 ", spoil: |p| mode(p, 0o1777), mend: |p| mode(p, 0o700) },
-    Variant { name: "spool open to its group", place: "disk/spool", remedy: "chmod 0700 ", spoil: |p| mode(p, 0o770), mend: |p| mode(p, 0o700) },
-    Variant { name: "spool of a stranger", place: "disk/spool", remedy: "run listseal as ", spoil: |p| chown(p, Some(STRANGER), None).unwrap(), mend: |p| chown(p, Some(0), None).unwrap() },
-    Variant { name: "new open to all", place: "disk/spool/new", remedy: "chmod 0700 ", spoil: |p| mode(p, 0o3777), mend: |p| mode(p, 0o700) },
-    Variant { name: "new open to its group, not sticky", place: "disk/spool/new", remedy: "chmod 0700 ", spoil: |p| mode(p, 0o2770), mend: |p| mode(p, 0o700) },
-    Variant { name: "tmp open to its group, not sticky", place: "disk/spool/tmp", remedy: "chmod 0700 ", spoil: |p| mode(p, 0o770), mend: |p| mode(p, 0o700) },
-    Variant { name: "work readable by its group", place: "disk/spool/work", remedy: "chmod 0700 ", spoil: |p| mode(p, 0o750), mend: |p| mode(p, 0o700) },
-    Variant { name: "hold open as new may be", place: "disk/spool/hold", remedy: "chmod 0700 ", spoil: |p| mode(p, 0o3770), mend: |p| mode(p, 0o700) },
-    Variant { name: "bad passable by all", place: "disk/spool/bad", remedy: "chmod 0700 ", spoil: |p| mode(p, 0o711), mend: |p| mode(p, 0o700) },
-    Variant { name: "work of a stranger", place: "disk/spool/work", remedy: "run listseal as ", spoil: |p| chown(p, Some(STRANGER), None).unwrap(), mend: |p| chown(p, Some(0), None).unwrap() },
-    Variant { name: "work a link", place: "disk/spool/work", remedy: "mv ", spoil: swap, mend: swap_back },
-    Variant { name: "above open to all", place: "disk", remedy: "chmod go-w ", spoil: |p| mode(p, 0o777), mend: |p| mode(p, 0o755) },
     Variant {
-        name: "above open to a foreign group", place: "disk", remedy: "chmod go-w ",
-        spoil: |p| { chown(p, None, Some(STRANGER)).unwrap(); mode(p, 0o775); },
-        mend: |p| { chown(p, None, Some(0)).unwrap(); mode(p, 0o755); },
+        name: "spool open to all",
+        place: "disk/spool",
+        remedy: "chmod 0700 ",
+        spoil: |p| mode(p, 0o777),
+        mend: |p| mode(p, 0o700),
     },
-    Variant { name: "above of a stranger", place: "disk", remedy: "chown ", spoil: |p| chown(p, Some(STRANGER), None).unwrap(), mend: |p| chown(p, Some(0), None).unwrap() },
-    Variant { name: "state open to all", place: "disk/state", remedy: "chmod o-w ", spoil: |p| mode(p, 0o777), mend: |p| mode(p, 0o700) },
+    Variant {
+        name: "spool open to all, sticky",
+        place: "disk/spool",
+        remedy: "chmod 0700 ",
+        spoil: |p| mode(p, 0o1777),
+        mend: |p| mode(p, 0o700),
+    },
+    Variant {
+        name: "spool open to its group",
+        place: "disk/spool",
+        remedy: "chmod 0700 ",
+        spoil: |p| mode(p, 0o770),
+        mend: |p| mode(p, 0o700),
+    },
+    Variant {
+        name: "spool of a stranger",
+        place: "disk/spool",
+        remedy: "run listseal as ",
+        spoil: |p| chown(p, Some(STRANGER), None).unwrap(),
+        mend: |p| chown(p, Some(0), None).unwrap(),
+    },
+    Variant {
+        name: "new open to all",
+        place: "disk/spool/new",
+        remedy: "chmod 0700 ",
+        spoil: |p| mode(p, 0o3777),
+        mend: |p| mode(p, 0o700),
+    },
+    Variant {
+        name: "new open to its group, not sticky",
+        place: "disk/spool/new",
+        remedy: "chmod 0700 ",
+        spoil: |p| mode(p, 0o2770),
+        mend: |p| mode(p, 0o700),
+    },
+    Variant {
+        name: "tmp open to its group, not sticky",
+        place: "disk/spool/tmp",
+        remedy: "chmod 0700 ",
+        spoil: |p| mode(p, 0o770),
+        mend: |p| mode(p, 0o700),
+    },
+    Variant {
+        name: "work readable by its group",
+        place: "disk/spool/work",
+        remedy: "chmod 0700 ",
+        spoil: |p| mode(p, 0o750),
+        mend: |p| mode(p, 0o700),
+    },
+    Variant {
+        name: "hold open as new may be",
+        place: "disk/spool/hold",
+        remedy: "chmod 0700 ",
+        spoil: |p| mode(p, 0o3770),
+        mend: |p| mode(p, 0o700),
+    },
+    Variant {
+        name: "bad passable by all",
+        place: "disk/spool/bad",
+        remedy: "chmod 0700 ",
+        spoil: |p| mode(p, 0o711),
+        mend: |p| mode(p, 0o700),
+    },
+    Variant {
+        name: "work of a stranger",
+        place: "disk/spool/work",
+        remedy: "run listseal as ",
+        spoil: |p| chown(p, Some(STRANGER), None).unwrap(),
+        mend: |p| chown(p, Some(0), None).unwrap(),
+    },
+    Variant {
+        name: "work a link",
+        place: "disk/spool/work",
+        remedy: "mv ",
+        spoil: swap,
+        mend: swap_back,
+    },
+    Variant {
+        name: "above open to all",
+        place: "disk",
+        remedy: "chmod go-w ",
+        spoil: |p| mode(p, 0o777),
+        mend: |p| mode(p, 0o755),
+    },
+    Variant {
+        name: "above open to a foreign group",
+        place: "disk",
+        remedy: "chmod go-w ",
+        spoil: |p| {
+            chown(p, None, Some(STRANGER)).unwrap();
+            mode(p, 0o775);
+        },
+        mend: |p| {
+            chown(p, None, Some(0)).unwrap();
+            mode(p, 0o755);
+        },
+    },
+    Variant {
+        name: "above of a stranger",
+        place: "disk",
+        remedy: "chown ",
+        spoil: |p| chown(p, Some(STRANGER), None).unwrap(),
+        mend: |p| chown(p, Some(0), None).unwrap(),
+    },
+    Variant {
+        name: "state open to all",
+        place: "disk/state",
+        remedy: "chmod o-w ",
+        spoil: |p| mode(p, 0o777),
+        mend: |p| mode(p, 0o700),
+    },
 ];
 
 #[test]
@@ -99,9 +197,16 @@ fn e6_link_on_the_way_to_the_spool_that_others_can_exchange_is_refused() {
     mode(&open, 0o777);
     let (end, said) = relay.daemon(&[]);
     assert_eq!(end, End::Code(78), "{said}");
-    assert!(said.contains(&format!("{}: has mode 0777", open.display())), "{said}");
+    assert!(
+        said.contains(&format!("{}: has mode 0777", open.display())),
+        "{said}"
+    );
     mode(&open, 0o1777);
-    assert_eq!(relay.daemon(&[]).0, End::Code(0), "root's link among others is root's");
+    assert_eq!(
+        relay.daemon(&[]).0,
+        End::Code(0),
+        "root's link among others is root's"
+    );
     std::os::unix::fs::lchown(open.join("way"), Some(STRANGER), None).unwrap();
     let (end, said) = relay.daemon(&[]);
     assert_eq!(end, End::Code(78), "a stranger's link: {said}");

@@ -1,0 +1,510 @@
+//! What the kernel refuses the real program: system calls that fail one by one, file systems that
+//! turn read-only or go away, limits of the process and of its memory (contract R2, R7, E3, E24).
+
+use std::collections::BTreeSet;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use super::disks::{Disk, is_root, names, run, say};
+use super::owners::{PATIENCE, wait_until};
+use super::relay::{End, Relay};
+
+const COMMAND: &str = "cargo test --features faults --test environment failing";
+const CONNECTIONS: u64 = 2;
+const ERRORS: [&str; 8] = [
+    "EIO", "ENOSPC", "EDQUOT", "EROFS", "EACCES", "EMFILE", "ENFILE", "ENOMEM",
+];
+
+/// Runs the program by way of another one, which is ended with it where it hangs.
+fn by(relay: &Relay, runner: &[&str], words: &[&str], input: &[u8]) -> (End, String) {
+    let log = relay.site.path("by.log");
+    let mut child = relay
+        .site
+        .prepared(runner, words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(&log).unwrap())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let said = || String::from_utf8_lossy(&std::fs::read(&log).unwrap()).into_owned();
+    let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), input);
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return (status.code().map_or(End::Killed, End::Code), said());
+        }
+        if begun.elapsed() > PATIENCE {
+            run(&["kill", "-KILL", "--", &format!("-{}", child.id())]);
+            child.wait().unwrap();
+            panic!("{runner:?} {words:?} hangs: {}", said());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The calls that a run makes of itself, by name: how many the loader makes before, and how many
+/// there are in the thread that makes most.
+fn calls(relay: &Relay, which: &str, words: &[&str], input: &[u8]) -> Vec<(String, usize, usize)> {
+    let trace = relay.site.path("trace");
+    let filter = format!("trace={which}");
+    let runner = [
+        "strace",
+        "-f",
+        "-qq",
+        "-s",
+        "200",
+        "-o",
+        trace.to_str().unwrap(),
+        "-e",
+        &filter,
+    ];
+    let (end, said) = by(relay, &runner, words, input);
+    assert_eq!(end, End::Code(0), "{said}");
+    let text = std::fs::read_to_string(&trace).unwrap();
+    let first = text
+        .lines()
+        .next()
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap()
+        .to_owned();
+    let mut all = Vec::new();
+    for call in which.split(',') {
+        let begins = format!("{call}(");
+        let (mut before, mut began) = (0, false);
+        let mut each = std::collections::BTreeMap::<&str, usize>::new();
+        for line in text.lines() {
+            let (thread, rest) = line.split_once(' ').unwrap();
+            began |= rest.contains("listseal.toml");
+            if rest.trim_start().starts_with(&begins) {
+                *each.entry(thread).or_default() += 1;
+                before += usize::from(!began && thread == first);
+            }
+        }
+        let most = each.values().copied().max().unwrap_or(0);
+        all.push((call.to_owned(), before, most));
+    }
+    all
+}
+
+#[test]
+fn r2_intake_answers_75_or_has_the_message_whichever_call_fails() {
+    let relay = Relay::in_memory(CONNECTIONS);
+    assert_eq!(relay.daemon(&[]).0, End::Code(0));
+    let which = "openat,read,write,lseek,fsync,linkat,fchmod,fstatfs,statx,newfstatat,fstat";
+    let words = ["queue", "team@example.org", "--sender", "alice@example.org"];
+    let mut accepted = vec![1];
+    let counted = calls(&relay, which, &words, &relay.post(1));
+    let (mut points, mut number) = (0, 1);
+    for (call, before, most) in counted {
+        for at in before + 1..=most {
+            let error = ERRORS[points % ERRORS.len()];
+            points += 1;
+            number += 1;
+            let (trace, inject) = (
+                format!("trace={call}"),
+                format!("inject={call}:error={error}:when={at}"),
+            );
+            let runner = [
+                "strace",
+                "-qq",
+                "-o",
+                "/dev/null",
+                "-e",
+                &trace,
+                "-e",
+                &inject,
+            ];
+            let new = relay.spool().join("new");
+            let before: BTreeSet<_> = names(&new).into_iter().collect();
+            let (end, said) = by(&relay, &runner, &words, &relay.post(number));
+            let place = format!("{inject}: {end:?}: {said}");
+            match end {
+                End::Code(0) => {
+                    let after: BTreeSet<_> = names(&new).into_iter().collect();
+                    let fresh: Vec<_> = after.difference(&before).collect();
+                    assert_eq!(fresh.len(), 1, "{place}");
+                    let file = std::fs::read(new.join(fresh[0])).unwrap();
+                    let post = relay.post(number);
+                    assert!(file.windows(post.len()).any(|part| part == post), "{place}");
+                }
+                // Whatever it is, the MTA tries again: nothing here is the mail's fault.
+                End::Code(75) => {
+                    assert!(said.starts_with("4.3.0 "), "{place}");
+                    assert_eq!(
+                        relay.queue("team", &relay.post(number), &[]).0,
+                        End::Code(0)
+                    );
+                }
+                _ => panic!("{place}"),
+            }
+            assert_eq!(names(&relay.spool().join("tmp")), [""; 0], "{place}");
+            accepted.push(number);
+        }
+    }
+    assert!(points >= 24, "{points}");
+    relay.finish();
+    let figures = relay.judge(&accepted);
+    let size = format!("{points} calls");
+    figures.tell(
+        "Failing calls of intake, from outside",
+        &size,
+        &relay.spool(),
+        COMMAND,
+    );
+    let wrong = (figures.lost, figures.torn, figures.duplicated);
+    assert_eq!(wrong, (0, 0, 0), "{figures:?}");
+}
+
+#[test]
+fn e3_daemon_loses_nothing_whichever_call_fails_from_outside() {
+    let relay = Relay::in_memory(CONNECTIONS);
+    assert_eq!(relay.daemon(&[]).0, End::Code(0));
+    assert_eq!(relay.queue("team", &relay.post(1), &[]).0, End::Code(0));
+    // Not `write`: a thread is woken by one that never fails.
+    let which = "openat,read,pwrite64,pread64,fsync,fdatasync,syncfs,flock,linkat,renameat,\
+                 renameat2,unlinkat,getdents64,lseek,statx,inotify_init1,epoll_wait,eventfd2";
+    let counted = calls(&relay, which, &["run", "--once"], b"");
+    let (mut points, mut number) = (0, 1);
+    for (call, before, most) in counted {
+        // Some of each, from its first to its last.
+        let own = most.saturating_sub(before);
+        let wanted = own.min(3);
+        for step in 0..wanted {
+            let at = before + 1 + step * (own - 1) / wanted.max(2).saturating_sub(1).max(1);
+            let error = ERRORS[points % ERRORS.len()];
+            points += 1;
+            number += 1;
+            assert_eq!(
+                relay.queue("team", &relay.post(number), &[]).0,
+                End::Code(0)
+            );
+            let (trace, inject) = (
+                format!("trace={call}"),
+                format!("inject={call}:error={error}:when={at}"),
+            );
+            let runner = [
+                "strace",
+                "-f",
+                "-qq",
+                "-o",
+                "/dev/null",
+                "-e",
+                &trace,
+                "-e",
+                &inject,
+            ];
+            let (end, said) = by(&relay, &runner, &["run", "--once"], b"");
+            if matches!(call.as_str(), "fsync" | "fdatasync" | "syncfs") && !said.contains(".eml") {
+                assert_ne!(end, End::Code(0), "{inject}: went on (R7): {said}");
+            }
+            relay.finish();
+        }
+    }
+    assert!(points >= 30, "{points}");
+    let figures = relay.judge(&(1..=number).collect::<Vec<_>>());
+    let size = format!("{points} calls");
+    figures.tell(
+        "Failing calls of the daemon, from outside",
+        &size,
+        &relay.spool(),
+        COMMAND,
+    );
+    assert_eq!((figures.lost, figures.torn), (0, 0), "{figures:?}");
+    assert!(
+        figures.duplicated <= CONNECTIONS * points as u64,
+        "{figures:?}"
+    );
+}
+
+/// Lets the disk of a daemon at work fail, and puts it right again.
+fn disk_fails(campaign: &str, fail: &dyn Fn(&Path)) {
+    let relay = Relay::in_memory(CONNECTIONS);
+    let mut disk = Disk::ext4(relay.site.path("disk"), 16);
+    relay.furnish();
+    assert_eq!(relay.daemon(&[]).0, End::Code(0));
+    let (mut number, mut accepted) = (0, Vec::new());
+    let rounds = 3;
+    for _ in 0..rounds {
+        let mut daemon = relay.begin(&["run"], &[]);
+        for _ in 0..3 {
+            number += 1;
+            accepted.push(number);
+            assert_eq!(
+                relay.queue("team", &relay.post(number), &[]).0,
+                End::Code(0)
+            );
+        }
+        fail(&disk.at);
+        // The MTA keeps what comes now.
+        number += 1;
+        let (end, said) = relay.queue("team", &relay.post(number), &[]);
+        assert_eq!(end, End::Code(75), "{said}");
+        assert!(said.starts_with("4.3.0 "), "{said}");
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let _ = std::process::Command::new("kill")
+            .arg(daemon.id().to_string())
+            .status();
+        wait_until("the daemon does not end", || {
+            daemon.try_wait().unwrap().is_some()
+        });
+        disk.remount();
+        assert_eq!(
+            relay.queue("team", &relay.post(number), &[]).0,
+            End::Code(0)
+        );
+        accepted.push(number);
+    }
+    relay.finish();
+    let figures = relay.judge(&accepted);
+    figures.tell(campaign, &format!("{rounds} times"), &disk.at, COMMAND);
+    assert_eq!((figures.lost, figures.torn), (0, 0), "{figures:?}");
+    assert!(figures.duplicated <= CONNECTIONS * rounds, "{figures:?}");
+}
+
+#[test]
+fn e3_file_system_that_turns_read_only_under_a_daemon_costs_no_mail() {
+    if is_root("to mount an ext4") {
+        disk_fails("Read-only disk", &|at| {
+            run(&["mount", "-o", "remount,abort", at.to_str().unwrap()]);
+        });
+    }
+}
+
+#[test]
+fn e3_file_system_that_answers_eio_to_everything_costs_no_mail() {
+    if is_root("to mount an ext4") {
+        disk_fails("Disk that answers EIO", &|at| {
+            // EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_LOGFLUSH.
+            let script = "import fcntl, os, struct, sys\n\
+                 fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 1))\n";
+            run(&["python3", "-c", script, at.to_str().unwrap()]);
+        });
+    }
+}
+
+/// Runs intake and daemon under each limit; `codes` are what intake may end with.
+fn limited(campaign: &str, option: &str, limits: &[u64]) {
+    let relay = Relay::in_memory(CONNECTIONS);
+    assert_eq!(relay.daemon(&[]).0, End::Code(0));
+    let (mut number, mut met) = (0, 0);
+    for limit in limits {
+        number += 1;
+        let option = format!("--{option}={limit}:{limit}");
+        let runner = ["prlimit", &option];
+        let words = ["queue", "team@example.org", "--sender", "alice@example.org"];
+        let (end, said) = by(&relay, &runner, &words, &relay.post(number));
+        let place = format!("{option}: {end:?} {said}");
+        assert!(matches!(end, End::Code(0 | 75)), "intake: {place}");
+        if end == End::Code(75) {
+            met += 1;
+            assert_eq!(
+                relay.queue("team", &relay.post(number), &[]).0,
+                End::Code(0)
+            );
+        }
+        let (end, said) = by(&relay, &runner, &["run", "--once"], b"");
+        let place = format!("{option}: {end:?} {said}");
+        assert!(end != End::Killed, "daemon: {place}");
+        met += u64::from(end != End::Code(0));
+        relay.finish();
+    }
+    let figures = relay.judge(&(1..=number).collect::<Vec<_>>());
+    figures.tell(
+        campaign,
+        &format!("{} limits, {met} met", limits.len()),
+        &relay.spool(),
+        COMMAND,
+    );
+    assert_eq!((figures.lost, figures.torn), (0, 0), "{figures:?}");
+    assert!(
+        figures.duplicated <= CONNECTIONS * limits.len() as u64,
+        "{figures:?}"
+    );
+    assert!(met > 0, "no limit was met");
+}
+
+#[test]
+fn e3_too_few_descriptors_cost_no_mail() {
+    // Fewer, and the program is not even loaded.
+    limited(
+        "RLIMIT_NOFILE",
+        "nofile",
+        &[
+            4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 34, 40,
+        ],
+    );
+}
+
+#[test]
+fn e3_limit_on_the_size_of_files_ends_nothing_and_costs_no_mail() {
+    limited(
+        "RLIMIT_FSIZE",
+        "fsize",
+        &[0, 1, 63, 64, 128, 200, 512, 1000, 4096, 16_000, 65_536],
+    );
+}
+
+/// A control group of our own with a limit on memory.
+struct Group(PathBuf);
+
+/// Where memory is limited, by the older way of control groups or by the present one; swap counts.
+const MEMORY: [(&str, &[&str]); 2] = [
+    (
+        "/sys/fs/cgroup/memory",
+        &["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"],
+    ),
+    ("/sys/fs/cgroup", &["memory.max"]),
+];
+const THREADS: [(&str, &[&str]); 2] = [
+    ("/sys/fs/cgroup/pids", &["pids.max"]),
+    ("/sys/fs/cgroup", &["pids.max"]),
+];
+
+impl Group {
+    /// `None`, and a word about it, where none can be made.
+    fn of(ways: [(&str, &[&str]); 2]) -> Option<Self> {
+        let name = format!("listseal-test-{}-{}", std::process::id(), ways[0].1[0]);
+        for (root, limits) in ways {
+            let place = Path::new(root).join(&name);
+            if std::fs::create_dir(&place).is_ok() {
+                let group = Self(place);
+                if group.0.join(limits[0]).exists() {
+                    return Some(group);
+                }
+            }
+        }
+        say(&format!(
+            "\nleft out: no control group can be made here for {}\n",
+            ways[0].1[0]
+        ));
+        None
+    }
+
+    fn limit(&self, ways: [(&str, &[&str]); 2], most: u64) {
+        let mut set = 0;
+        for limit in ways.iter().flat_map(|(_, limits)| *limits) {
+            // There may be no swap to count.
+            set += u32::from(std::fs::write(self.0.join(limit), most.to_string()).is_ok());
+        }
+        assert!(set > 0);
+        // What is over the limit of memory is not to be put aside.
+        let _ = std::fs::write(self.0.join("memory.swap.max"), "0");
+    }
+
+    /// What brings a program into the group.
+    fn script(&self) -> String {
+        format!(
+            "echo $$ > {}/cgroup.procs && exec \"$0\" \"$@\"",
+            self.0.display()
+        )
+    }
+}
+
+#[test]
+fn e3_too_few_threads_are_told_and_cost_no_mail() {
+    if !is_root("to limit threads") {
+        return;
+    }
+    let Some(group) = Group::of(THREADS) else {
+        return;
+    };
+    let relay = Relay::in_memory(CONNECTIONS);
+    assert_eq!(relay.daemon(&[]).0, End::Code(0));
+    let (mut number, mut met) = (0, 0);
+    for most in [2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 16, 20] {
+        number += 1;
+        assert_eq!(
+            relay.queue("team", &relay.post(number), &[]).0,
+            End::Code(0)
+        );
+        group.limit(THREADS, most);
+        // The group counts the one who waits for it, too.
+        let runner = ["sh", "-c", &group.script()];
+        let (end, said) = by(&relay, &runner, &["run", "--once"], b"");
+        assert!(matches!(end, End::Code(0 | 75)), "{most}: {end:?} {said}");
+        if end == End::Code(75) {
+            assert!(said.contains("no threads: "), "{most}: {said}");
+            met += 1;
+        }
+        relay.finish();
+    }
+    let figures = relay.judge(&(1..=number).collect::<Vec<_>>());
+    figures.tell(
+        "Too few threads",
+        &format!("{number} limits, {met} met"),
+        &relay.spool(),
+        COMMAND,
+    );
+    let wrong = (figures.lost, figures.torn, figures.duplicated);
+    assert_eq!(wrong, (0, 0, 0), "{figures:?}");
+    assert!(met > 0);
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn e24_message_that_ends_the_daemon_for_want_of_memory_is_set_aside_and_others_go_on() {
+    if !is_root("to limit memory") {
+        return;
+    }
+    let Some(group) = Group::of(MEMORY) else {
+        return;
+    };
+    group.limit(MEMORY, 64 << 20);
+    let relay = Relay::in_memory(CONNECTIONS);
+    let settings = relay.site.path("listseal.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    relay
+        .site
+        .write("listseal.toml", text.replace("512 KiB", "50 MiB"));
+    // As large as may be: four times that is held while it is sealed.
+    let mut large = relay.post(1);
+    while large.len() < 49 << 20 {
+        large.extend_from_slice(&[b'x'; 70]);
+        large.extend_from_slice(b"\r\n");
+    }
+    assert_eq!(relay.queue("team", &large, &[]).0, End::Code(0));
+    for number in 2..=6 {
+        assert_eq!(
+            relay.queue("team", &relay.post(number), &[]).0,
+            End::Code(0)
+        );
+    }
+    let script = group.script();
+    let (mut kills, mut ends) = (0, Vec::new());
+    for _ in 0..8 {
+        let runner = ["sh", "-c", &script];
+        let (end, said) = by(&relay, &runner, &["run", "--once"], b"");
+        kills += u64::from(end == End::Killed);
+        ends.push((end, said.len()));
+        if end == End::Code(0) {
+            break;
+        }
+    }
+    assert!((3..=6).contains(&kills), "{kills} crashes: {ends:?}");
+    let left = relay.site.spool();
+    let reasons: Vec<_> = left.iter().map(|one| one.reason.as_deref()).collect();
+    assert_eq!(reasons, [Some("crashes")], "{left:?}");
+    let figures = relay.judge(&[2, 3, 4, 5, 6]);
+    assert_eq!((figures.lost, figures.torn), (0, 0), "{figures:?}");
+    // With enough of it, it is tried again and goes out.
+    relay.finish();
+    let figures = relay.judge(&[1, 2, 3, 4, 5, 6]);
+    figures.tell(
+        "64 MiB of memory",
+        &format!("{kills} ends by the kernel"),
+        &relay.spool(),
+        COMMAND,
+    );
+    assert_eq!((figures.lost, figures.torn), (0, 0), "{figures:?}");
+    assert!(figures.duplicated <= CONNECTIONS * kills, "{figures:?}");
+}

@@ -73,6 +73,25 @@ impl Disk {
         Self { at, block: 1024 }
     }
 
+    /// Mounts an ext4 that folds case at `at`; `None` where the kernel has none.
+    pub fn folding(at: PathBuf) -> Option<Self> {
+        let image = at.with_extension("image");
+        File::create(&image).unwrap().set_len(32 << 20).unwrap();
+        let (image, place) = (image.to_str().unwrap(), at.to_str().unwrap());
+        run(&["mkfs.ext4", "-q", "-F", "-O", "casefold", image]);
+        let mut mount = Command::new("mount");
+        let mounted = mount.args(["-o", "loop", image, place]).output();
+        if !mounted.unwrap().status.success() {
+            return None;
+        }
+        // An empty directory alone can be told to.
+        let below = at.join("disk");
+        std::fs::create_dir(&below).unwrap();
+        run(&["chattr", "+F", below.to_str().unwrap()]);
+        run(&["mount", "--bind", below.to_str().unwrap(), place]);
+        Some(Self { at, block: 4096 })
+    }
+
     /// Mounts an ext4 anew, once nobody has a file of it open.
     pub fn remount(&mut self) {
         let (image, place) = (self.at.with_extension("image"), self.at.to_str().unwrap());

@@ -3,13 +3,14 @@
 //!
 //! | file | what is done |
 //! | --- | --- |
-//! | `full` | the disk of each writer is full at sixty levels, on tmpfs and on ext4; the guard before it |
-//! | `failing` | system calls fail from outside (strace), a file system turns read-only or goes away, limits of the process |
+//! | `full`, `stores` | the disk of each writer is full at sixty levels, on tmpfs and on ext4; the guard before it |
+//! | `failing` | system calls fail from outside (strace), a file system turns read-only or goes away |
+//! | `limits` | too few descriptors, threads, bytes of a file, bytes of memory |
 //! | `clock` | the clock jumps by hours and by ten years while mail waits |
 //! | `events` | inotify off, at its limit, flooded; a network file system |
 //! | `owners` | ten daemons at once |
 //! | `modes` | directories that others can write to |
-//! | `hostile` | links, pipes, sockets, devices, foreign files wherever the program looks |
+//! | `hostile`, `planted` | links, pipes, sockets, devices, foreign files wherever the program looks |
 //! | `names` | addresses of 318 octets, file systems that fold case |
 //!
 //! The program is built with the feature `faults`, for `ROOM` and `RESCAN` alone. Campaigns print one
@@ -42,5 +43,9 @@ mod events;
 mod failing;
 mod full;
 mod hostile;
+mod limits;
 mod modes;
+mod names;
 mod owners;
+mod planted;
+mod stores;

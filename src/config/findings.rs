@@ -12,7 +12,6 @@ use std::path::Path;
 use toml::de::DeTable;
 use zeroize::Zeroizing;
 
-use super::permission::writable_by_all;
 use super::table::Table;
 use super::{Problem, Problems};
 
@@ -31,8 +30,7 @@ pub fn read_text(file: &Path) -> Result<Zeroizing<String>, Problem> {
             "put a text file in its place",
         ));
     }
-    let wrong = foreign_link(file, &metadata).or_else(|| writable_by_all(file, &metadata));
-    if let Some(problem) = wrong {
+    if let Some(problem) = foreign_link(file, &metadata) {
         return Err(problem);
     }
     let bytes = Zeroizing::new(std::fs::read(file).map_err(|e| unreadable(file, &e))?);

@@ -384,7 +384,7 @@ mod tests {
         for cut in 0..=bytes.len() {
             let path = directory.path().join("cut/journal");
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(&path, &bytes[..cut]).unwrap();
+            put(&path, &bytes[..cut]);
             let (mut journal, damage, found) = open(&path).unwrap();
             let kept = (cut / size).saturating_sub(1);
             let expected: Vec<_> = (1..=u8::try_from(kept).unwrap()).map(payload).collect();
@@ -453,6 +453,13 @@ mod tests {
         assert!(!path.with_extension("new").exists());
     }
 
+    /// A file that nobody else can read.
+    fn put(path: &Path, bytes: impl AsRef<[u8]>) {
+        std::fs::write(path, bytes).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(path, mode).unwrap();
+    }
+
     #[test]
     fn strange_files_are_named_and_left_alone() {
         let directory = tempfile::tempdir().unwrap();
@@ -461,7 +468,7 @@ mod tests {
             "something else that is longer than a header of ours",
             "short",
         ] {
-            std::fs::write(&path, text).unwrap();
+            put(&path, text);
             let problem = open(&path).unwrap_err();
             assert!(problem.remedy.contains("mv "), "{problem:?}");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);

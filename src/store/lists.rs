@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::list::Scope;
-use crate::config::permission::quoted;
+use crate::config::permission::{exposed, quoted};
 use crate::config::{ListKeys, PassphraseSource, Problem, Problems, Settings, read_text};
 use crate::model::Address;
 use crate::model::list::ListPolicy;
@@ -309,7 +309,10 @@ impl Lists {
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 Ok(ListKeys::default())
             }
-            _ => ListKeys::parse(&file, &read_text(&file)?, Scope::Domain),
+            _ => match exposed(&file) {
+                Some(problem) => Err(problem.into()), // E6
+                None => ListKeys::parse(&file, &read_text(&file)?, Scope::Domain),
+            },
         }
     }
 

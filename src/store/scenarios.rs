@@ -21,6 +21,7 @@ use std::path::PathBuf;
 
 use crate::authorize::builtin;
 use crate::authorize::scenario::Scenario;
+use crate::config::permission::exposed;
 use crate::config::{Problem, read_text};
 use crate::store::directory::ListDirectory;
 use crate::store::lists::Lists;
@@ -67,6 +68,10 @@ impl Lists {
 }
 
 fn parse(file: &std::path::Path) -> Result<Scenario, Problem> {
+    // E6: who may write it decides who may post.
+    if let Some(problem) = exposed(file) {
+        return Err(problem);
+    }
     let text = read_text(file)?;
     Scenario::parse(&text, &file.display().to_string()).map_err(|e| {
         let remedy = "correct the line; until then the list denies every post";

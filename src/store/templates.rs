@@ -17,7 +17,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::config::permission::quoted;
+use crate::config::permission::{exposed, quoted};
 use crate::config::{Problem, read_text};
 use crate::model::Address;
 use crate::notice::{Kind, Loader, Source, TemplateError, check};
@@ -63,7 +63,8 @@ fn load(path: &Path) -> Option<Result<Source, TemplateError>> {
 
 fn source(path: &Path) -> Result<Source, TemplateError> {
     let file = path.display().to_string();
-    match read_text(path) {
+    // E6: what anybody can write, the list does not say.
+    match exposed(path).map_or_else(|| read_text(path), Err) {
         Ok(text) => Ok(Source {
             file,
             text: text.to_string(),

@@ -43,12 +43,14 @@ fn relay() -> (Relay, Arc<Mood>) {
 /// What has to be loaded into a program to fake its clock.
 fn preload() -> String {
     let said = Command::new("faketime").args(["-f", "+0", "env"]).output();
-    let said = said.expect("faketime is needed for this test").stdout;
+    let said = said
+        .unwrap_or_else(|error| panic!("faketime is needed for this test: {error}"))
+        .stdout;
     let said = String::from_utf8(said).unwrap();
     let line = said
         .lines()
         .find_map(|line| line.strip_prefix("LD_PRELOAD="));
-    line.expect("faketime preloads nothing").to_owned()
+    line.unwrap().to_owned()
 }
 
 fn set(relay: &Relay, clock: &str) {

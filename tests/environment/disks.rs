@@ -163,7 +163,10 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.at).output();
+        // One may lie upon another.
+        for _ in 0..2 {
+            let _ = Command::new("umount").arg("-l").arg(&self.at).output();
+        }
     }
 }
 

@@ -245,7 +245,7 @@ fn disk_fails(campaign: &str, fail: &dyn Fn(&Path)) {
         let (end, said) = relay.queue("team", &relay.post(number), &[]);
         assert_eq!(end, End::Code(75), "{said}");
         assert!(said.starts_with("4.3.0 "), "{said}");
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(300));
         let _ = std::process::Command::new("kill")
             .arg(daemon.id().to_string())
             .status();

@@ -197,7 +197,7 @@ fn running(name: &str, disk: impl FnOnce(&Relay) -> Disk) {
         }
         audited(&relay, &place);
         disk.empty();
-        if number % 10 == 0 {
+        if number.is_multiple_of(10) {
             relay.finish();
         }
     }

@@ -237,12 +237,12 @@ fn e5_nothing_planted_among_certificates_lists_and_memories_is_believed() {
         assert_eq!(sent.get(&key), Some(&1), "{said}");
     }
     // Withheld, and told so, but never sealed to what somebody else put there.
-    for n in 0..KINDS.len() {
+    for (n, kind) in KINDS.into_iter().enumerate() {
         let key = (
             format!("c{n}@example.org"),
             "<1.crash@example.org>".to_owned(),
         );
-        assert_eq!(sent.get(&key), None, "{:?}", KINDS[n]);
+        assert_eq!(sent.get(&key), None, "{kind:?}");
     }
     let secrets = site
         .outbox()
@@ -324,7 +324,7 @@ fn e5_daemon_does_not_start_on_a_ledger_or_history_that_is_no_file_of_its_own() 
                 said.contains(path.to_str().unwrap()),
                 "{kind:?} as {name}: {said}"
             );
-            untouched(&trace, &outside, &[path.clone()]);
+            untouched(&trace, &outside, std::slice::from_ref(&path));
             assert_eq!(state(&outside), before, "{kind:?} as {name}");
             if kind == Directory {
                 std::fs::remove_dir_all(&path).unwrap();

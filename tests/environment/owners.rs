@@ -34,9 +34,7 @@ fn contest(relay: &Relay) -> Child {
     let mut daemons: Vec<Child> = (0..10).map(|_| relay.begin(&["run"], &[])).collect();
     let mut ended = Vec::new();
     wait_until("nine of ten daemons do not give up", || {
-        let (out, on) = std::mem::take(&mut daemons)
-            .into_iter()
-            .partition(|daemon| is_over(daemon));
+        let (out, on) = std::mem::take(&mut daemons).into_iter().partition(is_over);
         daemons = on;
         let _: &Vec<Child> = &out;
         ended.extend(out);

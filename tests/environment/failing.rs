@@ -19,27 +19,33 @@ const ERRORS: [&str; 8] = [
 
 /// Runs the program by way of another one, which is ended with it where it hangs.
 pub fn by(relay: &Relay, runner: &[&str], words: &[&str], input: &[u8]) -> (End, String) {
-    let log = relay.site.path("by.log");
     let mut child = relay
         .site
         .prepared(runner, words)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
-        .stderr(std::fs::File::create(&log).unwrap())
+        .stderr(Stdio::piped())
         .process_group(0)
         .spawn()
         .unwrap();
-    let said = || String::from_utf8_lossy(&std::fs::read(&log).unwrap()).into_owned();
+    // No file, whose size may be limited.
+    let mut stderr = child.stderr.take().unwrap();
+    let said = std::thread::spawn(move || {
+        let mut said = Vec::new();
+        std::io::Read::read_to_end(&mut stderr, &mut said).unwrap();
+        String::from_utf8_lossy(&said).into_owned()
+    });
     let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), input);
     let begun = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
-            return (status.code().map_or(End::Killed, End::Code), said());
+            let end = status.code().map_or(End::Killed, End::Code);
+            return (end, said.join().unwrap());
         }
         if begun.elapsed() > PATIENCE {
             run(&["kill", "-KILL", "--", &format!("-{}", child.id())]);
             child.wait().unwrap();
-            panic!("{runner:?} {words:?} hangs: {}", said());
+            panic!("{runner:?} {words:?} hangs: {}", said.join().unwrap());
         }
         std::thread::sleep(Duration::from_millis(5));
     }

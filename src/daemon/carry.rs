@@ -154,7 +154,14 @@ impl Delivery {
         for answer in &answers {
             disk::point(self.row(answer.index, "D8", "D11"));
         }
-        blocking(move || slots.record_all(&changes)).await?;
+        let recorded = blocking(move || slots.record_all(&changes)).await;
+        if let Err(Pause::Spool(error)) = &recorded
+            && error.is_fatal()
+        {
+            // The other messages at work could not enter theirs either.
+            self.hands.courier.stop();
+        }
+        recorded?;
         disk::point("D9");
         for answer in answers {
             let refused = match &answer.outcome {

@@ -66,6 +66,14 @@ pub enum SpoolError {
     /// A message is not over: an item of its plan is still to be sent.
     #[error("{0}: cannot be finished while an item is open or deferred")]
     Unfinished(SpoolId),
+    /// What a receiver answered cannot be entered, on a disk that turned read-only say.
+    #[error("{place}: cannot enter what was sent: {source}; nothing more is sent until that is mended", place = .place.display())]
+    Unrecorded {
+        /// The file that keeps account of it.
+        place: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// A file or directory that others could have tampered with, or that is no plain file.
     #[error("{place}: {problem}; {remedy}", place = .place.display())]
     Unsafe {
@@ -110,10 +118,19 @@ impl SpoolError {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists)
     }
 
-    /// True after a failed fsync: the process must stop without promising more (contract R7).
+    /// True after a failed fsync, or where what was sent cannot be entered: the process must stop
+    /// without promising or sending more (contract R7, E3).
     #[must_use]
     pub fn is_fatal(&self) -> bool {
-        matches!(self, Self::Fsync { .. })
+        matches!(self, Self::Fsync { .. } | Self::Unrecorded { .. })
+    }
+
+    /// Makes of a failed write one that leaves a delivery unrecorded.
+    pub(super) fn unrecorded(self) -> Self {
+        match self {
+            Self::Io { place, source, .. } => Self::Unrecorded { place, source },
+            other => other,
+        }
     }
 
     /// True where waiting helps: the disk or the quota is full, or descriptors or memory ran out

@@ -298,10 +298,13 @@ impl Slots {
     ///
     /// # Errors
     ///
-    /// [`SpoolError::Fsync`] when the disk fails, and for every later call; there is no such item.
+    /// [`SpoolError::Fsync`] when the disk fails, and for every later call;
+    /// [`SpoolError::Unrecorded`], fatal too: what cannot be entered would be sent again and again.
+    /// There is no such item.
     pub fn record_all(&self, changes: &[(usize, Slot)]) -> Result<(), SpoolError> {
         for (index, slot) in changes {
-            self.put(self.offset(*index)?, &slot.to_bytes())?;
+            let put = self.put(self.offset(*index)?, &slot.to_bytes());
+            put.map_err(SpoolError::unrecorded)?;
         }
         self.sync()
     }

@@ -13,6 +13,10 @@ pub struct Mood {
     pub refuses: AtomicBool,
     /// How often it did.
     pub refused: AtomicU64,
+    /// It has a mail and does not say so yet.
+    pub holds: AtomicBool,
+    /// How many it has had.
+    pub taken: AtomicU64,
 }
 
 /// As [`listen_as`], with a receiver that takes everything.
@@ -74,6 +78,10 @@ fn serve(mut client: TcpStream, outbox: &Path, mood: &Mood) -> Option<()> {
                     mail.extend(line.strip_prefix(b".").unwrap_or(&line));
                 }
                 keep(outbox, &from, &to, &mail);
+                mood.taken.fetch_add(1, Ordering::SeqCst);
+                while mood.holds.load(Ordering::SeqCst) {
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
                 "250 taken"
             }
             "QUIT" => "221 bye",

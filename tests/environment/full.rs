@@ -85,7 +85,7 @@ fn intake(name: &str, disk: impl FnOnce(&Relay) -> Disk) {
                 assert_eq!(&file[file.len() - 36..file.len() - 32], b"END\n", "{place}");
             } else {
                 assert_eq!((end, fresh.len()), (End::Code(75), 0), "{place}");
-                assert!(said.starts_with("4.3.0 "), "{place}");
+                assert!(said.starts_with("4.3.1 "), "{place}");
                 assert!(said.contains("No space left on device"), "{place}");
                 refused += 1;
             }
@@ -261,7 +261,7 @@ fn r17_guard_answers_75_before_a_byte_is_read() {
             None => assert_eq!(output.status.code(), Some(0), "{said}"),
             Some(text) => {
                 assert_eq!(output.status.code(), Some(75), "{said}");
-                assert!(said.starts_with("4.3.0 ") && said.contains(text), "{said}");
+                assert!(said.starts_with("4.3.1 ") && said.contains(text), "{said}");
             }
         }
         disk.empty();

@@ -84,6 +84,9 @@ fn r5_of_ten_daemons_one_works_and_a_killed_one_is_followed_at_once() {
         // The next one has the spool although the last one never let go of it.
         let mut next = relay.begin(&["run"], &[]);
         owner.wait().unwrap();
+        number += 1;
+        let code = relay.queue("team", &relay.post(number), &[]).0;
+        assert_eq!(code, super::relay::End::Code(0));
         wait_until("the next daemon does not work", || {
             assert!(!is_over(&next), "the lock of a killed daemon is in the way");
             relay.waiting() == 0

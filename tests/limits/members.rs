@@ -16,10 +16,7 @@ const BETWEEN: Duration = Duration::from_secs(2);
 /// A site with so many members of the list `team`, each with a certificate file of his own.
 pub fn crowd(members: u64, transport: &str) -> Site {
     let site = Site::new();
-    let more = format!(
-        "connections = {CONNECTIONS}\n[log]\nformat = \"json\"\nlevel = \"{}\"\n",
-        if members > 10_000 { "warn" } else { "info" }
-    );
+    let more = format!("connections = {CONNECTIONS}\n[log]\nformat = \"json\"\n");
     site.configure(transport, &more);
     let mut subscribers = String::new();
     for n in 0..members {

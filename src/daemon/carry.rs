@@ -7,8 +7,9 @@
 //! # Invariants
 //!
 //! * What was answered is on record before the item is left (D9); one sync covers everything that
-//!   was answered meanwhile, and never more items than connections are under way (contract
-//!   decision 18).
+//!   was answered meanwhile.
+//! * No more items than connections, of all messages together, are under way or answered and not on
+//!   record: the bound of duplicates after a crash (contract 2.1, decision 18).
 //! * What is due, and for how long it has waited, goes by the steady clock of the run (R13).
 //! * After the stop signal no item is begun, and those under way are waited for (contract R16).
 
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use tracing::{debug, info, warn};
 
@@ -48,6 +49,8 @@ struct Answer {
     index: usize,
     slot: Slot,
     outcome: Option<Outcome>,
+    /// Given back with the answer, once that is on record.
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Delivery {
@@ -159,11 +162,12 @@ impl Delivery {
             && error.is_fatal()
         {
             // The other messages at work could not enter theirs either.
-            self.hands.courier.stop();
+            self.hands.rest();
         }
         recorded?;
         disk::point("D9");
-        for answer in answers {
+        for mut answer in answers {
+            drop(answer.turn.take());
             let refused = match &answer.outcome {
                 Some(Outcome::Failed { text, .. } | Outcome::Deferred { text, .. }) => Some(text),
                 _ => None,
@@ -264,6 +268,7 @@ async fn send(
                 index,
                 slot,
                 outcome: None,
+                turn: None,
             });
         }
         Ok(Made::Later(text)) => {
@@ -277,11 +282,15 @@ async fn send(
                 index,
                 slot: Slot::Failed { reason, code: 0 },
                 outcome: None,
+                turn: None,
             });
         }
     };
+    let turn = hands.turns.clone().acquire_owned().await.ok()?; // R16
     let outcome = hands.courier.deliver(&parcel).await;
-    answer(&hands, index, before, outcome, instead)
+    let mut answer = answer(&hands, index, before, outcome, instead)?;
+    answer.turn = Some(turn);
+    Some(answer)
 }
 
 /// Returns what to record of an outcome; `instead` is set where a notice stood for the copy.
@@ -321,6 +330,7 @@ fn answer(
         index,
         slot,
         outcome: Some(outcome),
+        turn: None,
     })
 }
 

@@ -44,7 +44,7 @@ mod world;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
-use tokio::sync::{RwLock, watch};
+use tokio::sync::{RwLock, Semaphore, watch};
 use tracing::{info, warn};
 
 use crate::config::{Problem, Settings};
@@ -136,12 +136,22 @@ struct Hands {
     site: Arc<Site>,
     spool: Spool,
     courier: Courier,
+    /// One for each connection: taken for a transaction and given back once its end is on record.
+    turns: Arc<Semaphore>,
     retry: RetryRule,
     observer: Observer,
     /// Held shared while a message is opened, alone for one that ended the process before.
     opening: RwLock<()>,
     /// Held while people are told of a trouble, so that it is told once however many mails it stops.
     telling: tokio::sync::Mutex<()>,
+}
+
+impl Hands {
+    /// Begins no transaction any more; those under way come to their end (R7, R16).
+    fn rest(&self) {
+        self.turns.close();
+        self.courier.stop();
+    }
 }
 
 impl Daemon {
@@ -174,6 +184,7 @@ impl Daemon {
             info!(cleaned, swept, "spool recovered");
         }
         let courier = Courier::new(&settings.delivery)?;
+        let turns = Arc::new(Semaphore::new(settings.delivery.connections.max(1)));
         let retry = RetryRule::from(&settings.delivery);
         let site = Arc::new(Site::open(settings, Clock::new(wall))?);
         Ok(Self {
@@ -181,6 +192,7 @@ impl Daemon {
                 site,
                 spool,
                 courier,
+                turns,
                 retry,
                 observer,
                 opening: RwLock::new(()),

@@ -346,7 +346,7 @@ impl Run {
         systemd(&[NotifyState::Stopping]);
         self.halt.send_replace(true); // R7, R16
         if self.fatal.is_some() || *self.stop.borrow() {
-            self.hands.courier.stop();
+            self.hands.rest();
         }
         let all = async {
             while let Some(report) = self.tasks.join_next_with_id().await {

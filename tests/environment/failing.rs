@@ -279,11 +279,8 @@ fn disk_fails(campaign: &str, fail: &dyn Fn(&Path)) {
     let figures = relay.judge(&accepted);
     figures.tell(campaign, &format!("{rounds} times"), &disk.at, COMMAND);
     assert_eq!((figures.lost, figures.torn), (0, 0), "{figures:?}");
-    // Four messages are in work at most, each with what it had begun.
-    assert!(
-        figures.duplicated <= 4 * CONNECTIONS * rounds,
-        "{figures:?}"
-    );
+    // Decision 18: of all messages together no more than connections.
+    assert!(figures.duplicated <= CONNECTIONS * rounds, "{figures:?}");
     assert!(
         figures.duplicated > 0,
         "nothing was on its way: {figures:?}"

@@ -106,6 +106,8 @@ fn e16_a_daemon_killed_every_two_seconds_loses_no_member_of_many() {
     let sides: serde_json::Value = serde_json::from_str(&audit.stdout).unwrap();
     assert_eq!(sides[1]["sent"], members, "{sides}");
     assert_eq!(sides[1]["open"], 0, "{sides}");
+    let lost = lost(&sink, members);
+    assert_eq!(lost, 0, "members without a copy");
     let duplicates = sink.taken().duplicates();
     assert!(
         duplicates <= killed * CONNECTIONS,
@@ -121,13 +123,23 @@ fn e16_a_daemon_killed_every_two_seconds_loses_no_member_of_many() {
     Row::new("E16: members of a list")
         .put("members", members)
         .put("kills", killed)
-        .put("lost", 0)
+        .put("lost", lost)
         .put("duplicated", duplicates)
         .put("plan and slots, MB", planned.unwrap_or(0) / 1_000_000)
         .put("most memory, MiB", peak >> 20)
         .put("seconds in all", taken.as_secs())
         .put("first copy after a start, ms at most", first_after.iter().max().unwrap().as_millis())
         .tell(&format!("LISTSEAL_MEMBERS={members} LISTSEAL_MEMBERS_KILLS={kills} cargo test --release --test limits e16"));
+}
+
+/// Members who have no copy of the post, by what the receiver took.
+fn lost(sink: &Sink, members: u64) -> usize {
+    let taken = sink.taken();
+    let has = |n: &u64| {
+        let copy = (format!("m{n}@example.org"), "<all@example.org>".to_owned());
+        taken.copies.contains_key(&copy)
+    };
+    (0..members).filter(|n| !has(n)).count()
 }
 
 /// Bytes of plan and slots.

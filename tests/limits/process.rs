@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -13,6 +14,7 @@ use super::common::site::Site;
 pub struct Daemon {
     child: Child,
     said: Arc<Mutex<Vec<Value>>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Daemon {
@@ -28,13 +30,18 @@ impl Daemon {
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let said = Arc::new(Mutex::new(Vec::new()));
         let kept = said.clone();
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 let event = serde_json::from_str(&line).unwrap_or(Value::String(line));
                 kept.lock().unwrap().push(event);
             }
         });
-        let daemon = Self { child, said };
+        let reader = Some(reader);
+        let daemon = Self {
+            child,
+            said,
+            reader,
+        };
         daemon.wait("is not at work", || {
             let at_work = |event: &Value| field(event, "message") == Some(&"at work".into());
             daemon.said.lock().unwrap().iter().any(at_work)
@@ -97,10 +104,17 @@ impl Daemon {
     }
 
     /// Ends it in order.
-    pub fn stop(mut self) {
+    pub fn stop(self) {
+        self.end();
+    }
+
+    /// Ends it in order; returns what it said since the last question, to its last word.
+    pub fn end(mut self) -> Vec<Value> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        self.reader.take().unwrap().join().unwrap();
+        self.said()
     }
 }
 

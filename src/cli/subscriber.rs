@@ -106,13 +106,21 @@ fn perform(args: &Args, lists: &Lists) -> Outcome {
                     code = complain(&format_args!("{text} is no member"), exit::NO_INPUT);
                     continue;
                 };
-                let was = match bounces.get(member).map_err(trouble)? {
-                    Some(record) => {
-                        let resume = |record: &mut Record| record.resume(now);
-                        bounces.change(member, resume).map_err(trouble)?;
-                        record.suspended.is_some()
+                let resumed = bounces.get(member).and_then(|record| {
+                    let Some(record) = record else {
+                        return Ok(false);
+                    };
+                    let resume = |record: &mut Record| record.resume(now);
+                    bounces.change(member, resume)?;
+                    Ok(record.suspended.is_some())
+                });
+                let was = match resumed {
+                    Ok(was) => was,
+                    // What was done for the others is said all the same.
+                    Err(problem) => {
+                        code = complain(&problem.text(), exit::TEMPORARY);
+                        continue;
                     }
-                    None => false,
                 };
                 let word = if was { "resumed" } else { "was not suspended" };
                 out.push_str(&format!("{member} {word}\n"));

@@ -29,7 +29,7 @@ use crate::model::roster::Roster;
 use crate::model::route::{Role, verp};
 use crate::model::{Address, Reason, SpoolId, micros};
 use crate::notice::Kind;
-use crate::relay::bounces::{Finding, names, recorded, told, weigh};
+use crate::relay::bounces::{Finding, names, quoted, recorded, told, weigh};
 use crate::relay::report::Report;
 use crate::relay::{Case, Ruling, people};
 use crate::spool::Slot;
@@ -53,7 +53,7 @@ pub(super) fn bounced(
     site.complain(&bad);
     let bounces = site.bounces(&policy.address);
     if bad.is_empty() {
-        bounces.retain(&roster)?;
+        tidy(&bounces, &roster)?;
     }
     let listed = |address: &&Address| {
         let mut all = roster.subscribers().iter();
@@ -166,20 +166,23 @@ pub(super) fn given_up(
     let (Some(list), Some((reason, _))) = (&plan.list, most.copied()) else {
         return Ok(());
     };
-    let lines = reasons.values().map(|(reason, count)| {
-        format!(
-            "message {id}: {count} of {} copies: {reason} - the log of listseal run names the replies",
-            copies.len()
-        )
-    });
-    let head = "Copies were given up; their readers did not get them:".to_owned();
-    let lines: Vec<String> = std::iter::once(head).chain(lines).collect();
-    let report = Report::of_owners(reason, &lines, "listseal audit", id.to_string());
+    let mut lines = vec!["Copies were given up; their readers did not get them:".to_owned()];
+    lines.extend(reasons.values().map(|(reason, count)| {
+        let all = copies.len();
+        format!("message {id}: {count} of {all} copies: {reason}")
+    }));
+    // Owners know the members (S41); what was said before a restart is in the log.
+    lines.extend(failed.iter().take(MOST_NAMED).map(|(item, reason, text)| {
+        let said = text.map_or(reason.code(), |text| text.as_str());
+        format!("{}: {said}", item.to)
+    }));
+    let command = format!("listseal subscriber ls {}", quoted(list));
+    let report = Report::of_owners(reason, &lines, &command, id.to_string());
     hands.spool.announce(list, &report.to_bytes())?;
     let taken = copies
         .iter()
         .any(|(_, (_, slot))| matches!(slot, Slot::Sent { .. }));
-    if plan.disposition == Disposition::Distribute && (taken || copies.len() == 1) {
+    if plan.disposition == Disposition::Distribute && taken {
         count(hands, list, id, &failed)?;
     }
     Ok(())
@@ -201,7 +204,7 @@ fn count(
         },
         |world| world.policy().bounces,
     );
-    let now = micros(OffsetDateTime::now_utc());
+    let now = micros(hands.site.clock.wall());
     let bounces = hands.site.bounces(list);
     let mut suspended = Vec::new();
     for (item, reason, text) in failed {
@@ -238,15 +241,26 @@ fn trouble(list: &Address, problem: Problem) -> Pause {
     })
 }
 
-/// What a refusal that the courier met counts for.
+/// What a refusal that the courier met counts for. A bare 550 at RCPT is about the recipient: nobody
+/// has seen the message yet. What was said is known to the process that heard it; after a restart
+/// the milder case is taken.
 fn worth(reason: Reason, text: Option<&str>) -> Worth {
     match (reason, text.and_then(Status::of_reply)) {
-        (Reason::RecipientRefused, Some(status)) => Worth::of(Some(status)),
-        (Reason::RecipientRefused, None) => Worth::Hard,
+        (Reason::RecipientRefused, Some(status)) if status.is_plain() => Worth::Hard,
+        (Reason::RecipientRefused, status) => Worth::of(status),
         (Reason::MessageRefused | Reason::DeliveryExpired, _) => Worth::Soft,
         // What our next hop cannot carry says nothing of the member.
         _ => Worth::Nothing,
     }
+}
+
+/// Takes the records of former members away. A roster without anybody is more likely one that is
+/// being written than a list that everybody left.
+fn tidy(bounces: &Bounces, roster: &Roster) -> Result<(), Problem> {
+    if roster.subscribers().is_empty() {
+        return Ok(());
+    }
+    bounces.retain(roster)
 }
 
 /// Returns the suspended members of a list; records of former members go, where every line of the
@@ -259,7 +273,7 @@ pub(super) fn suspended(
 ) -> Result<HashSet<Address>, Problem> {
     let bounces = site.bounces(list);
     if is_whole {
-        bounces.retain(roster)?;
+        tidy(&bounces, roster)?;
     }
     let (suspended, odd) = bounces.suspended()?;
     site.complain(&odd);
@@ -282,6 +296,9 @@ pub(super) fn forgive(
         _ => Ok(()),
     }
 }
+
+/// Members whom one report names.
+const MOST_NAMED: usize = 20;
 
 impl Site {
     /// Returns the records of what came back from the members of `list`.

@@ -13,7 +13,6 @@
 //! * What is due, and for how long it has waited, goes by the steady clock of the run (R13).
 //! * After the stop signal no item is begun, and those under way are waited for (contract R16).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
@@ -24,6 +23,7 @@ use tracing::{debug, info, warn};
 use super::bounce::given_up;
 use super::copies::{Copies, Made};
 use super::end::{End, Pause};
+use super::site::lock;
 use super::{Event, Hands};
 use crate::deliver::Outcome;
 use crate::deliver::retry::{Next, wait};
@@ -40,8 +40,6 @@ pub(super) struct Delivery {
     plan: Arc<Plan>,
     slots: Arc<Slots>,
     stop: watch::Receiver<bool>,
-    /// What mail servers said of the items that were given up.
-    said: BTreeMap<usize, String>,
 }
 
 /// What came of one item.
@@ -67,7 +65,6 @@ impl Delivery {
             plan: Arc::new(plan),
             slots: Arc::new(slots),
             stop,
-            said: BTreeMap::new(),
         }
     }
 
@@ -173,7 +170,10 @@ impl Delivery {
                 _ => None,
             };
             if let (Slot::Failed { .. }, Some(text)) = (&answer.slot, refused) {
-                self.said.insert(answer.index, text.clone());
+                let mut said = lock(&self.hands.said);
+                said.entry(self.id)
+                    .or_default()
+                    .insert(answer.index, text.clone());
             }
             self.tell(answer);
         }
@@ -236,10 +236,12 @@ impl Delivery {
             return Ok(End::Deferred(pause));
         }
         let (hands, id, plan) = (self.hands.clone(), self.id, self.plan.clone());
-        let said = std::mem::take(&mut self.said);
+        let said = lock(&self.hands.said).get(&id).cloned();
+        let said = said.unwrap_or_default();
         let kept = spawn_blocking(move || given_up(&hands, id, &plan, &states, &said));
         kept.await.map_err(died)??; // D10
         disk::point("N1");
+        lock(&self.hands.said).remove(&id);
         let hands = self.hands.clone();
         let tally = blocking(move || hands.spool.finish(id)).await?; // D12, D13
         info!(

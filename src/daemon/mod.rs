@@ -41,7 +41,8 @@ mod turns;
 mod work;
 mod world;
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
 
 use time::OffsetDateTime;
 use tokio::sync::{RwLock, Semaphore, watch};
@@ -140,6 +141,8 @@ struct Hands {
     turns: Arc<Semaphore>,
     retry: RetryRule,
     observer: Observer,
+    /// What mail servers said of copies that were given up, until their message is over.
+    said: Mutex<HashMap<SpoolId, BTreeMap<usize, String>>>,
     /// Held shared while a message is opened, alone for one that ended the process before.
     opening: RwLock<()>,
     /// Held while people are told of a trouble, so that it is told once however many mails it stops.
@@ -195,6 +198,7 @@ impl Daemon {
                 turns,
                 retry,
                 observer,
+                said: Mutex::default(),
                 opening: RwLock::new(()),
                 telling: tokio::sync::Mutex::new(()),
             }),

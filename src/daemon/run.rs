@@ -14,7 +14,7 @@ use super::carry::{blocking, died};
 use super::end::{End, Pause, Report};
 use super::parked::{Parked, Standing, Until};
 use super::set_aside;
-use super::site::Site;
+use super::site::{Site, lock};
 use super::tell::{Trouble, tell};
 use super::turns::Turns;
 use super::work::work;
@@ -301,8 +301,14 @@ impl Run {
         match end {
             End::Deferred(pause) => self.parked.park(id, Until::Due(Instant::now() + pause)),
             End::Finished => self.summary.finished = self.summary.finished.saturating_add(1),
-            End::Gone | End::Stopped => {}
-            End::SetAside => self.aside.1.push_back(id),
+            End::Stopped => {}
+            End::Gone => {
+                lock(&self.hands.said).remove(&id);
+            }
+            End::SetAside => {
+                lock(&self.hands.said).remove(&id);
+                self.aside.1.push_back(id);
+            }
             End::Paused(standing, pause) => match (standing, *pause) {
                 (Some(standing), Pause::Trouble(obstacle)) => self.wait(id, standing, &obstacle),
                 (_, pause) => {

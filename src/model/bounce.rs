@@ -61,6 +61,11 @@ impl Status {
     /// that of its reply code.
     #[must_use]
     pub fn of_reply(text: &str) -> Option<Self> {
+        // What `sendmail` printed stands behind its exit code.
+        let text = match text.strip_prefix("exit ") {
+            Some(rest) => rest.split_once(": ").map_or(text, |(_, said)| said),
+            None => text,
+        };
         let (code, rest) = text.trim_start().split_at_checked(3)?;
         let class = code.chars().next().and_then(|c| c.to_digit(10))?;
         let is_code = code.bytes().all(|b| b.is_ascii_digit()) && matches!(class, 4 | 5);
@@ -72,6 +77,14 @@ impl Status {
         };
         let fitting = enhanced.filter(|one| one.class == plain.class);
         is_code.then(|| fitting.unwrap_or(plain))
+    }
+}
+
+impl Status {
+    /// True for a bare reply code, which says nothing more.
+    #[must_use]
+    pub fn is_plain(self) -> bool {
+        (self.subject, self.detail) == (0, 0)
     }
 }
 
@@ -96,13 +109,16 @@ pub enum Worth {
 impl Worth {
     /// Returns what a failure with this status counts for.
     ///
-    /// A temporary failure that lasted until the mail was given up is soft, and so is one that the
-    /// message may have brought about: its size, its content, somebody's policy, a full mailbox.
+    /// A whole one is only what names the address, the mailbox or the way there as its cause (RFC 3463
+    /// section 3).
+    /// A temporary failure that lasted until the mail was given up is soft, and so is whatever the
+    /// message may have brought about, its size, its content, somebody's policy, a full mailbox: who
+    /// posts must not be able to have readers suspended.
     #[must_use]
     pub fn of(status: Option<Status>) -> Self {
         match status.map(|one| (one.class, one.subject, one.detail)) {
-            Some((5, 2, 2 | 3) | (5, 3, 4) | (5, 6 | 7, _) | (4, ..)) | None => Self::Soft,
-            Some((5, ..)) => Self::Hard,
+            Some((5, 1 | 4, _) | (5, 2, 0 | 1 | 4)) => Self::Hard,
+            Some((4 | 5, ..)) | None => Self::Soft,
             Some(_) => Self::Nothing,
         }
     }
@@ -438,8 +454,11 @@ mod tests {
     fn status_codes_are_read_strictly_and_weighed() {
         for (text, worth) in [
             ("5.1.1", Worth::Hard),
-            ("5.0.0 (unknown)", Worth::Hard),
+            ("5.0.0 (unknown)", Worth::Soft),
+            ("5.3.0", Worth::Soft),
+            ("5.5.0", Worth::Soft),
             ("5.2.1", Worth::Hard),
+            ("5.4.4", Worth::Hard),
             ("5.2.2", Worth::Soft),
             ("5.7.26", Worth::Soft),
             ("5.6.0", Worth::Soft),

@@ -66,7 +66,7 @@ impl Facts {
     pub fn with(mut self, variable: Variable, value: &str) -> Self {
         let values = match variable.shape() {
             Shape::Text => vec![clean(value)],
-            Shape::Lines => value.lines().take(MAX_LINES).map(clean).collect(),
+            Shape::Lines => value.lines().take(MAX_LINES).map(clean_line).collect(),
         };
         self.values.insert(variable, values);
         self
@@ -131,12 +131,21 @@ impl Facts {
 /// at 256 bytes.
 #[must_use]
 pub fn clean(value: &str) -> String {
+    cut(value, MAX_VALUE)
+}
+
+/// The same for a line of a report or a command, which may hold two addresses of full length.
+fn clean_line(value: &str) -> String {
+    cut(value, MAX_LINE)
+}
+
+fn cut(value: &str, most: usize) -> String {
     let mut out = String::new();
     for c in value.chars() {
         if is_unseen(c) {
             continue;
         }
-        if out.len().saturating_add(c.len_utf8()) > MAX_VALUE {
+        if out.len().saturating_add(c.len_utf8()) > most {
             break;
         }
         out.push(c);
@@ -146,6 +155,8 @@ pub fn clean(value: &str) -> String {
 
 /// Longest value in bytes (contract S39).
 const MAX_VALUE: usize = 256;
+/// Longest line of a variable in lines; only the daemon's own words come in these.
+const MAX_LINE: usize = 900;
 /// Most lines of one variable.
 const MAX_LINES: usize = 1000;
 

@@ -75,8 +75,13 @@ pub fn told(list: &Address, suspended: &[Record], rule: BounceRule) -> Noted {
         };
         let member = &one.address;
         lines.push(format!("{member}: on {days} day(s), last: {status} {text}"));
+        // Whatever begins with a dash is no option.
+        let dash = [list, member]
+            .iter()
+            .any(|one| one.local().starts_with('-'));
+        let end = if dash { " --" } else { "" };
         commands.push(format!(
-            "listseal subscriber resume {} {}",
+            "listseal subscriber resume{end} {} {}",
             quoted(list),
             quoted(member)
         ));
@@ -91,7 +96,8 @@ pub fn told(list: &Address, suspended: &[Record], rule: BounceRule) -> Noted {
 }
 
 /// Returns an address as it can be pasted into a shell.
-fn quoted(address: &Address) -> String {
+#[must_use]
+pub fn quoted(address: &Address) -> String {
     let text = address.to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "@._+-".contains(c);
     if text.chars().all(plain) {

@@ -146,7 +146,11 @@ impl Desk {
             let lines = books.damaged();
             audit
                 .problems
-                .push(format!("ledger: {lines} damaged lines"));
+                .push(format!(
+                    "ledger: {lines} damaged lines; what they said is missing from these sums. Once the \
+                     spool is empty and the daemon stopped, mv {place} {place}.damaged begins a new one",
+                    place = self.layout.path().join("ledger").display()
+                ));
         }
         Ok(audit)
     }

@@ -18,4 +18,5 @@ mod common;
 mod forged;
 mod life;
 mod shapes;
+mod told;
 mod world;

@@ -26,10 +26,7 @@ const RULES: [(&str, &str); 15] = [
         "R6",
         "self.layout .store_unsynced(Shelf::Work, &plan_name(id), &bytes)",
     ),
-    (
-        "R6",
-        "self.put(self.offset(*index)?, &slot.to_bytes())?; } self.sync()",
-    ),
+    ("R6", "put.map_err(SpoolError::unrecorded)?; } self.sync()"),
     (
         "R9",
         "self.put(RECORD as u64, &body.to_record())?; self.sync()",

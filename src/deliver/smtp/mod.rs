@@ -22,11 +22,11 @@ mod reply;
 mod tls;
 mod transaction;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
 use self::connection::Connection;
@@ -46,8 +46,21 @@ pub(super) struct Pool {
     permits: Semaphore,
     stopped: watch::Sender<bool>,
     idle: Mutex<Vec<Idle>>,
+    /// Connections with a transaction under way, and word of each that ends.
+    at_work: AtomicUsize,
+    ended: Notify,
     /// The server offers CHUNKING and does not understand BDAT.
     knows_no_chunks: AtomicBool,
+}
+
+/// A transaction under way, however it ends.
+struct AtWork<'a>(&'a Pool);
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.at_work.fetch_sub(1, Ordering::SeqCst);
+        self.0.ended.notify_waiters();
+    }
 }
 
 /// A connection that nobody uses.
@@ -71,6 +84,8 @@ impl Pool {
             permits: Semaphore::new(settings.connections.max(1)),
             stopped: watch::Sender::new(false),
             idle: Mutex::default(),
+            at_work: AtomicUsize::new(0),
+            ended: Notify::new(),
             knows_no_chunks: AtomicBool::new(false),
         })
     }
@@ -90,32 +105,43 @@ impl Pool {
             needs_8bit: mail.needs_8bit,
             name: mail.name,
         };
-        if let Some((warm, seat)) = self.take_warm() {
-            let ending = self.send(warm, seat, &envelope, mail).await;
-            let decided = |one: &Outcome| !matches!(one, Outcome::Deferred { .. });
-            let is_stale = ending.after == After::Broken && !ending.data_sent;
-            if !is_stale || ending.outcomes.iter().any(decided) {
-                return Some(ending.outcomes);
+        loop {
+            // Taken before anything is looked at: an end in between is not missed.
+            let ended = self.ended.notified();
+            if let Some((warm, seat)) = self.take_warm() {
+                let ending = self.send(warm, seat, &envelope, mail).await;
+                let decided = |one: &Outcome| !matches!(one, Outcome::Deferred { .. });
+                let is_stale = ending.after == After::Broken && !ending.data_sent;
+                if !is_stale || ending.outcomes.iter().any(decided) {
+                    return Some(ending.outcomes);
+                }
             }
-        }
-        // A conversation in which no transaction has begun is left at once (R16).
-        let mut stopped = self.stopped.subscribe();
-        let dialed = tokio::select! {
-            biased;
-            _ = stopped.wait_for(|stopped| *stopped) => return None,
-            dialed = self.dialer.dial() => dialed,
-        };
-        match dialed {
-            Ok(Line { connection, seat }) => {
-                let fresh = Idle {
-                    connection,
-                    at: seat.as_ref().map(|seat| seat.at),
-                    since: Instant::now(),
-                    carried: 0,
-                };
-                Some(self.send(fresh, seat, &envelope, mail).await.outcomes)
+            // A conversation in which no transaction has begun is left at once (R16).
+            let mut stopped = self.stopped.subscribe();
+            let dialed = tokio::select! {
+                biased;
+                _ = stopped.wait_for(|stopped| *stopped) => return None,
+                dialed = self.dialer.dial() => dialed,
+            };
+            match dialed {
+                Ok(Line { connection, seat }) => {
+                    let fresh = Idle {
+                        connection,
+                        at: seat.as_ref().map(|seat| seat.at),
+                        since: Instant::now(),
+                        carried: 0,
+                    };
+                    return Some(self.send(fresh, seat, &envelope, mail).await.outcomes);
+                }
+                // One connection more than the server likes is no reason to put mail off: one of
+                // those that work becomes free.
+                Err(_) if self.at_work.load(Ordering::SeqCst) > 0 => tokio::select! {
+                    biased;
+                    _ = stopped.wait_for(|stopped| *stopped) => return None,
+                    () = ended => {}
+                },
+                Err((code, text)) => return Some(vec![Outcome::Deferred { code, text }; to.len()]),
             }
-            Err((code, text)) => Some(vec![Outcome::Deferred { code, text }; to.len()]),
         }
     }
 
@@ -130,6 +156,8 @@ impl Pool {
         if self.knows_no_chunks.load(Ordering::Relaxed) {
             one.connection.offers.chunking = false;
         }
+        self.at_work.fetch_add(1, Ordering::SeqCst);
+        let _work = AtWork(self);
         let ending = self.transact(&mut one.connection, envelope, mail).await;
         if ending.knows_no_chunks {
             self.knows_no_chunks.store(true, Ordering::Relaxed);

@@ -159,3 +159,19 @@ async fn dead_host_costs_one_try_for_many_copies_and_takes_mail_as_soon_as_it_is
     assert_eq!(kind(&sent), Kind::Sent, "{sent:?}");
     assert_eq!(kind(&courier.deliver(&parcel(MAIL)).await), Kind::Sent);
 }
+
+#[tokio::test]
+async fn server_that_wants_no_second_connection_puts_no_mail_off() {
+    let sink = Sink::start().await;
+    let mut settings = settings(&sink.url());
+    settings.connections = CONNECTIONS;
+    let courier = std::sync::Arc::new(Courier::with(&settings, patient()).unwrap());
+    assert_eq!(kind(&courier.deliver(&parcel(MAIL)).await), Kind::Sent);
+    sink.at(
+        At::Greeting,
+        Act::SayAndClose("421 4.7.0 too many connections".to_owned()),
+    );
+    let ends: Vec<Outcome> = send(&courier, 30).join_all().await;
+    assert!(ends.iter().all(|end| kind(end) == Kind::Sent), "{ends:?}");
+    assert_eq!(sink.mails().len(), 31);
+}

@@ -118,7 +118,8 @@ fn one(site: &Site, daemon: &Daemon, file: &Path) -> Cost {
         let number = |name: &str| field(event, name).and_then(Value::as_u64);
         let word = |name: &str| field(event, name).and_then(Value::as_str);
         cost.operations += number("private_operations").unwrap_or(0);
-        if let Some(end) = word("authorize") {
+        // The owners' report on it is another message.
+        if let Some(end) = word("authorize").filter(|end| *end != "report") {
             cost.end = format!("{end} {}", word("reason").unwrap_or_default());
         }
     }
@@ -173,7 +174,13 @@ fn attack(settings: &str, least: usize, chosen: impl Fn(&str) -> bool) -> BTreeM
     let audit = site.command(&["audit", "--json"], b"");
     assert_eq!(audit.code, 0, "{audit:?}");
     let sides: Value = serde_json::from_str(&audit.stdout).unwrap();
-    assert_eq!(sides[0]["accepted"], costs.len() + goods, "{sides}");
+    // Reports to the owners on copies that could not be made are messages, too.
+    let reported = usize::try_from(sides[0]["reported"].as_u64().unwrap()).unwrap();
+    assert_eq!(
+        sides[0]["accepted"],
+        costs.len() + goods + reported,
+        "{sides}"
+    );
     assert_eq!(sides[0]["open"], 0, "{sides}");
     assert!(faults.is_empty(), "{}: {faults:#?}", faults.len());
     assert!(costs.len() >= least, "{} bombs", costs.len());

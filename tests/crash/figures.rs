@@ -123,21 +123,39 @@ fn keep(page: &Path, campaign: &str, size: &str, place: &Path, command: &str, fi
     let columns: Vec<_> = figures.columns().iter().map(|(name, _)| *name).collect();
     let rows: Vec<_> = rows.into_values().collect();
     let text = format!(
-        "{HEAD}\n| Campaign | Size | {} | File system | Kernel | Command |\n|{}\n{}\n\n{TAIL} with {}, {}.\n{others}",
+        "{HEAD}\n| Campaign | Size | {} | File system | Kernel | Command |\n|{}\n{}\n\n{TAIL} with {}.\n{others}",
         columns.join(" | "),
         " --- |".repeat(columns.len() + 5),
         rows.join("\n"),
-        said("rustc", &["--version"]),
-        said("openssl", &["version"])
-            .split(" (")
-            .next()
-            .unwrap_or_default(),
+        versions().join(", "),
     );
     std::fs::write(page, text).unwrap();
 }
 
 fn file_system(place: &Path) -> String {
     said("stat", &["-f", "-c", "%T", &place.display().to_string()]).replace("ext2/ext3", "ext4")
+}
+
+/// The tools that campaigns were run with.
+fn versions() -> Vec<String> {
+    let tools: [(&str, &[&str]); 6] = [
+        ("rustc", &["--version"]),
+        ("openssl", &["version"]),
+        ("python3", &["--version"]),
+        ("strace", &["-V"]),
+        ("faketime", &["--version"]),
+        ("/usr/sbin/postconf", &["-d", "mail_version"]),
+    ];
+    let first = |(program, words): (&str, &[&str])| {
+        let text = said(program, words);
+        let line = text.lines().next().unwrap_or_default();
+        line.split([':', '('])
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    tools.into_iter().map(first).collect()
 }
 
 fn said(program: &str, words: &[&str]) -> String {

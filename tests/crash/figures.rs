@@ -148,10 +148,14 @@ fn versions() -> Vec<String> {
     ];
     let first = |(program, words): (&str, &[&str])| {
         let text = said(program, words);
-        let line = text.lines().next().unwrap_or_default();
-        line.split([':', '('])
+        let line = text.lines().find(|line| !line.is_empty());
+        let line = line
+            .unwrap_or(program)
+            .split('(')
             .next()
-            .unwrap_or_default()
+            .unwrap_or_default();
+        line.replace("-- ", "")
+            .replace("mail_version =", "postfix")
             .trim()
             .to_owned()
     };

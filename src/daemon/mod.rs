@@ -21,6 +21,7 @@
     reason = "the daemon is shell: it reads clocks"
 )]
 
+mod ahead;
 mod bounce;
 mod carry;
 mod clock;

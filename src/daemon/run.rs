@@ -10,6 +10,7 @@ use tokio::task::{Id, JoinError, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{error, info, warn};
 
+use super::ahead::{self, A_GLANCE, A_LOOK, Beyond};
 use super::carry::{blocking, died};
 use super::end::{End, Pause, Report};
 use super::parked::{Parked, Standing, Until};
@@ -21,7 +22,6 @@ use super::work::work;
 use super::world::Obstacle;
 use super::{DaemonError, Hands, Pace, Summary};
 use crate::model::SpoolId;
-use crate::model::route::Route;
 use crate::spool::{SpoolError, Watch};
 
 /// One run of the daemon.
@@ -39,6 +39,7 @@ pub(super) struct Run {
     /// Something may have come since the last scan.
     hinted: bool,
     scanned: Option<Instant>,
+    beyond: Beyond,
     /// Messages that people sent back and that were taken up since.
     resent: HashSet<SpoolId>,
     /// Messages that were set aside and that people have to be told of, and when to begin.
@@ -55,10 +56,6 @@ pub(super) struct Run {
 
 /// Messages in work at once. Each waits for the disk and for receivers most of its time.
 const AT_ONCE: usize = 4;
-/// Messages known ahead of their turn; memory stays bounded however many wait (contract E25).
-const MOST_AHEAD: usize = 50_000;
-/// Messages taken from one look at the spool, so that the first of many do not wait for the last.
-const A_LOOK: usize = 1_000;
 /// While there is work the spool is not looked through more often: it may be long.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 /// How long a stopping daemon waits for answers (contract R16).
@@ -82,6 +79,7 @@ impl Run {
             parked: Parked::default(),
             hinted: true,
             scanned: None,
+            beyond: Beyond::default(),
             resent: HashSet::new(),
             aside: (Instant::now(), VecDeque::new()),
             tasks: JoinSet::new(),
@@ -162,12 +160,17 @@ impl Run {
         }
         let idle = self.turns.waiting() == 0 && self.found.is_empty();
         let recent = (self.scanned).is_some_and(|at| now.duration_since(at) < BETWEEN_LOOKS);
-        let full = self.turns.waiting() + self.found.len() >= MOST_AHEAD;
+        let full = self.turns.waiting() + self.found.len() >= ahead::MOST;
         // A long queue is not looked for again after each message of it (contract E25).
         if idle || (self.hinted && !recent && !full) {
             self.hinted = false;
             self.scanned = Some(now);
-            self.scan().await;
+            let fresh = self.scan(A_LOOK, None).await;
+            // There may be more than were asked for.
+            self.hinted |= fresh.len() >= A_LOOK;
+            self.found.extend(fresh);
+        } else if full && self.beyond.is_due(now) {
+            self.glance(now).await;
         }
         self.sort().await;
     }
@@ -178,24 +181,30 @@ impl Run {
         if some.is_empty() {
             return;
         }
-        let hands = self.hands.clone();
-        let sorted = spawn_blocking(move || {
-            let list = |id: &SpoolId| {
-                let recipient = hands.spool.recipient(*id)?;
-                match hands.site.lists.route(&recipient).ok()?? {
-                    Route::List(of, _) | Route::Site(of) => Some(of),
-                }
-            };
-            let lists: Vec<_> = some.iter().map(list).collect();
-            some.into_iter().zip(lists).collect::<Vec<_>>()
-        });
-        match sorted.await {
+        match ahead::lists_of(self.hands.clone(), some).await {
             Ok(sorted) => {
                 for (id, list) in sorted {
                     self.turns.wait(list, id);
                 }
             }
             // They are found again by the scan, or at the next start.
+            Err(error) => self.trouble(died(error)),
+        }
+    }
+
+    /// Takes up what waits for lists that have no more than a few of the many that are known.
+    async fn glance(&mut self, now: Instant) {
+        let last = self.beyond.next(now);
+        let fresh = self.scan(A_GLANCE, last).await;
+        self.beyond.seen(&fresh);
+        match ahead::lists_of(self.hands.clone(), fresh).await {
+            Ok(sorted) => {
+                for (id, list) in sorted {
+                    if self.turns.waiting_for(&list) < AT_ONCE {
+                        self.turns.wait(list, id);
+                    }
+                }
+            }
             Err(error) => self.trouble(died(error)),
         }
     }
@@ -230,14 +239,15 @@ impl Run {
         }
     }
 
-    async fn scan(&mut self) {
+    /// Looks for so many messages behind `last` that nobody knows, and for those sent back.
+    async fn scan(&mut self, limit: usize, last: Option<SpoolId>) -> Vec<SpoolId> {
         let own = self.hands.clone();
         let known: HashSet<SpoolId> = (self.turns.ids())
             .chain(self.found.iter().copied())
             .chain(self.parked.ids())
             .collect();
-        let scan = blocking(move || own.spool.scan(A_LOOK, &|id| known.contains(&id))).await;
-        match scan {
+        let known = move |id| Some(id) <= last || known.contains(&id);
+        match blocking(move || own.spool.scan(limit, &known)).await {
             Ok(scan) => {
                 for name in &scan.odd {
                     warn!(
@@ -254,11 +264,12 @@ impl Run {
                         self.found.push_back(id);
                     }
                 }
-                // There may be more than were asked for.
-                self.hinted |= scan.fresh.len() >= A_LOOK;
-                self.found.extend(scan.fresh);
+                scan.fresh
             }
-            Err(pause) => self.trouble(pause),
+            Err(pause) => {
+                self.trouble(pause);
+                Vec::new()
+            }
         }
     }
 

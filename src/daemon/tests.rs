@@ -232,3 +232,38 @@ async fn r13_clock_steps_and_restarts_at_any_moment_neither_expire_nor_stall() {
         six_days(&steps).await;
     }
 }
+
+#[tokio::test]
+async fn e25_mail_of_another_list_is_seen_behind_more_than_are_known_ahead() {
+    const WAITING: usize = 200;
+    let simulation = Simulation::new();
+    let lists = simulation.dir.path().join("lists/example.org");
+    std::fs::create_dir(lists.join("calm")).unwrap();
+    for name in ["list.toml", "subscribers"] {
+        std::fs::copy(lists.join("team").join(name), lists.join("calm").join(name)).unwrap();
+    }
+    let all = Lists::new(simulation.settings());
+    let post = |number: usize, to: &str| {
+        let mail = format!("From: alice@x.org\nTo: {to}\nMessage-ID: <n{number}@x.org>\n\nhello\n");
+        let taken = intake::accept(&all, to, Some("alice@x.org"), &mut Cursor::new(mail));
+        taken.unwrap()
+    };
+    for number in 0..WAITING {
+        post(number, "team-owner@example.org");
+    }
+    let calm = post(WAITING, "calm-owner@example.org");
+    let decided = Arc::new(Mutex::new(Vec::new()));
+    let seen = decided.clone();
+    let observer: Observer = Arc::new(move |event| {
+        if let Event::Decided { id, .. } = event {
+            seen.lock().unwrap().push(*id);
+        }
+    });
+    let daemon = Daemon::start(simulation.settings(), observer).unwrap();
+    let (_stop, stopped) = watch::channel(false);
+    daemon.run(Pace::Once, stopped).await.unwrap();
+    let decided = decided.lock().unwrap();
+    assert_eq!(decided.len(), WAITING + 2, "one was there before");
+    let place = decided.iter().position(|id| *id == calm).unwrap();
+    assert!(place < 30, "it was number {place} of {WAITING}");
+}

@@ -96,6 +96,11 @@ impl Turns {
         self.known.len().saturating_sub(self.at_work.len())
     }
 
+    /// How many of one list wait for their turn.
+    pub fn waiting_for(&self, list: &Option<Address>) -> usize {
+        self.lists.get(list).map_or(0, |line| line.waiting.len())
+    }
+
     /// All messages here.
     pub fn ids(&self) -> impl Iterator<Item = SpoolId> {
         self.known.iter().copied()

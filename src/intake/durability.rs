@@ -46,6 +46,23 @@ fn child_takes_one_message() {
     std::process::exit(taken.map_or_else(|error| error.exit_code().into(), |_| 0));
 }
 
+/// Takes one message for three and exits with one digit for each: 1 for what was taken.
+#[test]
+fn child_takes_one_message_for_three() {
+    let team = Address::parse("team@example.org").unwrap();
+    let take = |dir: &Path| accept_for_each(&usual(dir), &vec![team; 3], "", &mut &MAIL[..]);
+    let Some(dir) = std::env::var_os(CHILD) else {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(take(dir.path()).iter().all(Result::is_ok));
+        assert_eq!(in_new(dir.path()), 3);
+        return;
+    };
+    let taken = take(Path::new(&dir));
+    assert_eq!(taken.len(), 3);
+    let digits = taken.iter().map(|one| i32::from(one.is_ok()));
+    std::process::exit(digits.fold(0, |sum, one| 10 * sum + one));
+}
+
 fn traced(dir: &Path, arguments: &[&str]) -> (Output, String) {
     strace(
         "intake::durability::child_takes_one_message",
@@ -134,6 +151,29 @@ fn r2_r7_any_failing_call_is_75_and_leaves_no_message_that_was_not_synced() {
             .filter(|l| l.contains("fsync(") && l.contains("spool"))
             .count();
         assert!(syncs <= 2, "a failed fsync was tried again (R7)\n{trace}");
+    }
+}
+
+#[test]
+fn r7_after_a_failed_sync_a_message_goes_no_further_with_the_other_recipients() {
+    // (which sync fails, who got it, how many files are in new/, how many files were synced)
+    for (nth, told, visible, syncs) in [(1, 0, 0, 1), (2, 100, 1, 2), (3, 110, 2, 3), (4, 0, 3, 3)]
+    {
+        let dir = prepared();
+        let inject = format!("inject=fsync:error=EIO:when={nth}");
+        let child = "intake::durability::child_takes_one_message_for_three";
+        let (output, trace) = strace(child, dir.path(), &["-e", &inject]);
+        assert!(
+            trace.contains("INJECTED"),
+            "{inject} never happened\n{trace}"
+        );
+        assert_eq!(output.status.code(), Some(told), "{inject}\n{trace}");
+        assert_eq!(in_new(dir.path()), visible, "{inject}\n{trace}");
+        let of_files = trace
+            .lines()
+            .filter(|line| line.contains("fsync(") && !line.contains("/new>"))
+            .count();
+        assert_eq!(of_files, syncs, "{inject}\n{trace}");
     }
 }
 

@@ -88,12 +88,7 @@ async fn unix(path: &Path, mode: u32) -> Result<Listener, Problem> {
         Problem::error(path, format!("cannot listen here: {error}"), remedy)
     };
     make_room(path).await?;
-    let socket = UnixSocket::new_stream().map_err(failed)?;
-    // The mode of a socket before it has a name is the one that its name gets: nobody comes in
-    // before it is set, whatever the umask.
-    rustix::fs::fchmod(&socket, Mode::from_raw_mode(0o600))
-        .map_err(|errno| failed(errno.into()))?;
-    socket.bind(path).map_err(failed)?;
+    let socket = bind_closed(path).map_err(failed)?;
     let metadata = std::fs::symlink_metadata(path).map_err(failed)?;
     let name = Name {
         path: path.to_owned(),
@@ -105,6 +100,16 @@ async fn unix(path: &Path, mode: u32) -> Result<Listener, Problem> {
         socket: Socket::Unix(listener),
         _name: Some(name),
     })
+}
+
+/// Gives a socket its name, at which nobody but this user may knock yet.
+fn bind_closed(path: &Path) -> io::Result<UnixSocket> {
+    let socket = UnixSocket::new_stream()?;
+    // The mode of a socket before it has a name is the one that its name gets: nobody comes in
+    // before it is set, whatever the umask.
+    rustix::fs::fchmod(&socket, Mode::from_raw_mode(0o600))?;
+    socket.bind(path)?;
+    Ok(socket)
 }
 
 /// Returns what makes a path unfit for a socket, whoever listens.

@@ -43,6 +43,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_handed_in_never_takes_the_place_of_a_report() {
+        let owner = Address::parse("team-owner@example.org").unwrap();
+        let report = Envelope::own(owner.clone());
+        let handed_in = Envelope::new(report.sender_text(), owner.clone());
+        assert_eq!(handed_in.sender_text(), report.sender_text());
+        assert_ne!(fingerprint(&report, b"x"), fingerprint(&handed_in, b"x"));
+        let same = Envelope::own(owner);
+        assert_eq!(fingerprint(&report, b"x"), fingerprint(&same, b"x"));
+    }
+
+    #[test]
     fn d1_sender_and_recipient_count() {
         let team = Address::parse("team@example.org").unwrap();
         let other = Address::parse("other@example.org").unwrap();

@@ -10,7 +10,7 @@ pub(crate) const CHILD: &str = "LISTSEAL_TEST_CHILD_DIR";
 /// strace, and returns how it ended and its trace, one call a line with the paths of descriptors.
 pub(crate) fn strace(test: &str, dir: &Path, arguments: &[&str]) -> (Output, String) {
     let trace = dir.join("trace");
-    let calls = "openat,write,pwrite64,fsync,fdatasync,syncfs,linkat,renameat,renameat2,unlinkat,exit_group";
+    let calls = "openat,write,pwrite64,fsync,fdatasync,syncfs,linkat,rename,renameat,renameat2,unlinkat,exit_group";
     let output = Command::new("strace")
         .args(["-f", "-qq", "-y", "-s", "8", "-o"])
         .arg(&trace)

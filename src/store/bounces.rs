@@ -259,6 +259,7 @@ const MAX_RECORD: u64 = 64 * 1024;
 mod tests {
     use super::*;
     use crate::model::bounce::{BounceRule, Failure, Worth};
+    use crate::spool::testing::{CHILD, strace};
 
     fn address(text: &str) -> Address {
         Address::parse(text).unwrap()
@@ -313,6 +314,60 @@ mod tests {
         );
         let other = Bounces::of(state.path(), &address("other@example.org"));
         assert_eq!(other.get(&address("bob@x.org")).unwrap(), None);
+    }
+
+    #[test]
+    fn writers_at_once_lose_no_count() {
+        const WRITERS: u64 = 8;
+        const EACH: u64 = 25;
+        let state = tempfile::tempdir().unwrap();
+        let team = address("team@example.org");
+        let bob = address("bob@x.org");
+        std::thread::scope(|scope| {
+            for _ in 0..WRITERS {
+                // Each opens the lock for itself, as another process would.
+                let bounces = Bounces::of(state.path(), &team);
+                let bob = &bob;
+                scope.spawn(move || {
+                    for _ in 0..EACH {
+                        bounces.change(bob, |record| record.delayed += 1).unwrap();
+                    }
+                });
+            }
+        });
+        let record = Bounces::of(state.path(), &team).get(&bob).unwrap().unwrap();
+        assert_eq!(record.delayed, WRITERS * EACH);
+    }
+
+    /// Enters one failure; by itself an ordinary test.
+    #[test]
+    fn child_enters_one_failure() {
+        let own = tempfile::tempdir().unwrap();
+        let dir = std::env::var_os(CHILD).map_or(own.path().to_owned(), PathBuf::from);
+        let bounces = Bounces::of(&dir.join("state"), &address("team@example.org"));
+        assert!(!fail(&bounces, "bob@x.org", 100).unwrap());
+    }
+
+    #[test]
+    fn r1_record_is_synced_before_it_takes_its_name_and_its_directory_after() {
+        let dir = tempfile::tempdir().unwrap();
+        let child = "store::bounces::tests::child_enters_one_failure";
+        let (output, trace) = strace(child, dir.path(), &[]);
+        assert!(output.status.success(), "{output:?}\n{trace}");
+        let steps: Vec<&str> = trace
+            .lines()
+            .skip_while(|line| !(line.contains("write(") && line.contains("/.new>")))
+            .filter(|line| line.contains("/bounces/"))
+            .filter_map(|line| match line {
+                _ if line.contains("write(") => Some("write"),
+                _ if line.contains("sync(") && line.contains("/.new>") => Some("sync file"),
+                _ if line.contains("rename") => Some("rename"),
+                _ if line.contains("sync(") => Some("sync directory"),
+                _ => None,
+            })
+            .collect();
+        let expected = ["write", "sync file", "rename", "sync directory"];
+        assert_eq!(steps, expected, "{trace}");
     }
 
     #[test]

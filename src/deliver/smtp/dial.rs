@@ -330,3 +330,50 @@ impl std::fmt::Display for Target {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::config::Settings;
+
+    #[tokio::test]
+    async fn address_that_greets_again_is_trusted_at_once() {
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = server.local_addr().unwrap().port();
+        let mut settings = Settings::defaults(std::path::Path::new("/x")).delivery;
+        settings.transport = Transport::parse(&format!("smtp://LOCALHOST:{port}")).unwrap();
+        let dialer = Dialer {
+            tls: None,
+            ..Dialer::new(&settings, Patience::default()).unwrap()
+        };
+        let [back, dead] = [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2)]
+            .map(|one| SocketAddr::from((one, port)));
+        let now = Instant::now();
+        // Both were found dead, this one first: it is the one to be tried.
+        let earlier = now.checked_sub(Duration::from_secs(20)).unwrap();
+        dialer.hops.learn(vec![back, dead]);
+        dialer.hops.shun(back, earlier, "refused");
+        dialer.hops.shun(dead, now, "refused");
+        assert!(!dialer.hops.has_another(dead, now));
+        let greets = async {
+            let (stream, _) = server.accept().await.unwrap();
+            let mut stream = BufReader::new(stream);
+            stream.write_all(b"220 here again\r\n").await.unwrap();
+            let mut line = String::new();
+            stream.read_line(&mut line).await.unwrap();
+            assert!(line.starts_with("EHLO "), "{line}");
+            stream.write_all(b"250 hello\r\n").await.unwrap();
+        };
+        let (line, ()) = tokio::join!(dialer.dial(), greets);
+        assert_eq!(line.unwrap().seat.unwrap().at, back);
+        assert!(
+            dialer.hops.has_another(dead, now),
+            "what was wrong with it is remembered"
+        );
+    }
+}

@@ -1,6 +1,7 @@
 //! Places to listen at, good and bad.
 
 use super::*;
+use crate::spool::testing::CHILD;
 
 fn chmod(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
@@ -24,6 +25,40 @@ async fn socket_has_its_mode_and_goes_with_its_listener() {
         server.unwrap();
         drop(listener);
         assert!(!path.exists());
+    }
+}
+
+/// The umask is the whole process's: by itself this takes the one that there is.
+#[tokio::test]
+async fn child_binds_under_its_umask() {
+    let own = tempfile::tempdir().unwrap();
+    let dir = std::env::var_os(CHILD).map_or(own.path().to_owned(), PathBuf::from);
+    let path = dir.join("lmtp");
+    let mode = || std::fs::symlink_metadata(&path).unwrap().mode() & 0o7777;
+    let closed = bind_closed(&path).unwrap();
+    assert_eq!(mode() & !0o600, 0, "{:o} before it is opened", mode());
+    drop(closed);
+    std::fs::remove_file(&path).unwrap();
+    let _listener = open(&path, 0o660).await.unwrap();
+    assert_eq!(mode(), 0o660);
+}
+
+#[test]
+fn socket_lets_nobody_in_before_its_mode_is_set_whatever_the_umask() {
+    for umask in ["000", "002", "022", "077", "777"] {
+        let dir = tempfile::tempdir().unwrap();
+        let child = "lmtp::listen::tests::child_binds_under_its_umask";
+        let ended = std::process::Command::new("sh")
+            .args(["-c", &format!("umask {umask}; exec \"$0\" --exact {child}")])
+            .arg(std::env::current_exe().unwrap())
+            .env(CHILD, dir.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ended.stdout);
+        assert!(
+            ended.status.success() && said.contains("1 passed"),
+            "{umask}: {said}"
+        );
     }
 }
 

@@ -223,3 +223,45 @@ fn e25_scan_is_bounded_and_oldest_first() {
     let known = |id: SpoolId| id <= ids[9];
     assert_eq!(spool.scan(5, &known).unwrap().fresh, &ids[10..15]);
 }
+
+#[test]
+fn report_of_the_daemon_that_somebody_else_laid_into_new_is_never_believed() {
+    use std::os::unix::fs::{PermissionsExt as _, chown};
+
+    const USER: u32 = 64_001;
+    const GROUP: u32 = 64_002;
+    if !testing::is_root("to lay a file there as another user") {
+        return;
+    }
+    let world = world();
+    // The spool of a group that may hand in: E5 has nothing against its files.
+    drop(world.open());
+    for (shelf, mode) in [("", 0o710), ("new", 0o3770), ("tmp", 0o3770)] {
+        let path = world.settings.path.join(shelf);
+        chown(&path, None, Some(GROUP)).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let spool = world.open();
+    let to = Address::parse("team-owner@example.org").unwrap();
+    let own = spool.announce(&to, b"Subject: true\r\n\r\n").unwrap();
+    let forged = spool.announce(&to, b"Subject: forged\r\n\r\n").unwrap();
+    let path = world.path("new", forged, ".msg");
+    chown(&path, Some(USER), Some(GROUP)).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let now = OffsetDateTime::now_utc();
+    match spool.receive(own, now, false).unwrap() {
+        Received::Ready(arrival) => assert!(arrival.message.envelope.is_own()),
+        other @ Received::Quarantined(_) => panic!("{other:?}"),
+    }
+    match spool.receive(forged, now, false).unwrap() {
+        Received::Quarantined(why) => assert!(why.detail.contains("wrote a report"), "{why:?}"),
+        other @ Received::Ready(_) => panic!("{other:?}"),
+    }
+    assert!(!path.exists());
+    assert!(world.path("bad", forged, ".msg").exists());
+    // What the same user hands in as mail is taken.
+    let mail = world.post("Subject: mail\r\n\r\n");
+    chown(world.path("new", mail, ".msg"), Some(USER), Some(GROUP)).unwrap();
+    let taken = spool.receive(mail, now, false).unwrap();
+    assert!(matches!(taken, Received::Ready(_)), "{taken:?}");
+}

@@ -291,7 +291,7 @@ fn slot_words(slot: &Slot) -> (&'static str, String) {
     match slot {
         Slot::Open => ("open", String::new()),
         Slot::Sent { .. } => ("sent", String::new()),
-        Slot::Failed { reason, code } => ("failed", because(*reason, *code)),
+        Slot::Failed { reason, code, .. } => ("failed", because(*reason, *code)),
         Slot::Withheld { reason } => ("withheld", because(*reason, 0)),
         Slot::Deferred(deferral) => {
             let due = i128::from(deferral.next_due) * 1000;

@@ -24,7 +24,7 @@ use super::world::{Obstacle, World};
 use crate::config::Problem;
 use crate::mime::report;
 use crate::model::bounce::{BounceRule, Failure, Record, Status, Worth};
-use crate::model::plan::{Disposition, Item, Plan};
+use crate::model::plan::{Disposition, Plan};
 use crate::model::roster::Roster;
 use crate::model::route::{Role, verp};
 use crate::model::{Address, Reason, SpoolId, micros};
@@ -155,11 +155,16 @@ pub(super) fn given_up(
     let mut reasons: BTreeMap<&str, (Reason, usize)> = BTreeMap::new();
     let mut failed = Vec::new();
     for (index, (item, slot)) in &copies {
-        if let Slot::Failed { reason, .. } = slot {
+        if let Slot::Failed { reason, status, .. } = slot {
             debug!(spool = %id, to = %item.to, reason = reason.code());
             let entry = reasons.entry(reason.code()).or_insert((*reason, 0));
             entry.1 = entry.1.saturating_add(1);
-            failed.push((*item, *reason, said.get(index)));
+            failed.push(Refused {
+                to: &item.to,
+                reason: *reason,
+                status: *status,
+                said: said.get(index).map_or("", String::as_str),
+            });
         }
     }
     let most = reasons.values().max_by_key(|(_, count)| *count);
@@ -171,11 +176,9 @@ pub(super) fn given_up(
         let all = copies.len();
         format!("message {id}: {count} of {all} copies: {reason}")
     }));
-    // Owners know the members (S41); what was said before a restart is in the log.
-    lines.extend(failed.iter().take(MOST_NAMED).map(|(item, reason, text)| {
-        let said = text.map_or(reason.code(), |text| text.as_str());
-        format!("{}: {said}", item.to)
-    }));
+    // Owners know the members (S41). Nothing but what is on record: the same report is the same bytes.
+    let named = failed.iter().take(MOST_NAMED);
+    lines.extend(named.map(|one| format!("{}: {}", one.to, one.shown())));
     let command = format!("listseal subscriber ls {}", quoted(list));
     let report = Report::of_owners(reason, &lines, &command, id.to_string());
     hands.spool.announce(list, &report.to_bytes())?;
@@ -188,13 +191,26 @@ pub(super) fn given_up(
     Ok(())
 }
 
+/// A copy that was given up.
+struct Refused<'a> {
+    to: &'a Address,
+    reason: Reason,
+    status: Option<Status>,
+    /// The reply, as far as this process has heard it.
+    said: &'a str,
+}
+
+impl Refused<'_> {
+    fn shown(&self) -> String {
+        match self.status.filter(|status| !status.is_plain()) {
+            Some(status) => status.to_string(),
+            None => self.reason.code().to_owned(),
+        }
+    }
+}
+
 /// Counts refusals against their members; keeps a report of those whom it suspends.
-fn count(
-    hands: &Hands,
-    list: &Address,
-    id: SpoolId,
-    failed: &[(&Item, Reason, Option<&String>)],
-) -> Result<(), Pause> {
+fn count(hands: &Hands, list: &Address, id: SpoolId, failed: &[Refused<'_>]) -> Result<(), Pause> {
     // The settings of a list that is out of service suspend nobody.
     let world = hands.site.world(list).ok();
     let rule = world.map_or(
@@ -207,16 +223,16 @@ fn count(
     let now = micros(hands.site.clock.wall());
     let bounces = hands.site.bounces(list);
     let mut suspended = Vec::new();
-    for (item, reason, text) in failed {
+    for one in failed {
         let failure = Failure {
             post: id.micros(),
             cause: &id.to_string(),
             at: now,
-            worth: worth(*reason, text.map(|text| text.as_str())),
-            status: reason.code(),
-            text: text.map_or("", |text| text.as_str()),
+            worth: worth(one.reason, one.status),
+            status: &one.shown(),
+            text: one.said,
         };
-        let record = bounces.change(&item.to, |record| {
+        let record = bounces.change(one.to, |record| {
             record.failure(&failure, rule).then(|| record.clone())
         });
         suspended.extend(record.map_err(|problem| trouble(list, problem))?);
@@ -242,10 +258,9 @@ fn trouble(list: &Address, problem: Problem) -> Pause {
 }
 
 /// What a refusal that the courier met counts for. A bare 550 at RCPT is about the recipient: nobody
-/// has seen the message yet. What was said is known to the process that heard it; after a restart
-/// the milder case is taken.
-fn worth(reason: Reason, text: Option<&str>) -> Worth {
-    match (reason, text.and_then(Status::of_reply)) {
+/// has seen the message yet.
+fn worth(reason: Reason, status: Option<Status>) -> Worth {
+    match (reason, status) {
         (Reason::RecipientRefused, Some(status)) if status.is_plain() => Worth::Hard,
         (Reason::RecipientRefused, status) => Worth::of(status),
         (Reason::MessageRefused | Reason::DeliveryExpired, _) => Worth::Soft,

@@ -21,13 +21,14 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tracing::{debug, info, warn};
 
 use super::bounce::given_up;
-use super::copies::{Copies, Made};
+use super::copies::{Copies, Made, lost};
 use super::end::{End, Pause};
 use super::site::lock;
 use super::{Event, Hands};
 use crate::deliver::Outcome;
 use crate::deliver::retry::{Next, wait};
 use crate::disk;
+use crate::model::bounce::Status;
 use crate::model::plan::{Plan, What};
 use crate::model::{Deferral, Reason, SpoolId};
 use crate::relay::Content;
@@ -282,7 +283,7 @@ async fn send(
             let reason = Reason::MessageRefused;
             return Some(Answer {
                 index,
-                slot: Slot::Failed { reason, code: 0 },
+                slot: lost(reason),
                 outcome: None,
                 turn: None,
             });
@@ -307,7 +308,7 @@ fn answer(
     let at = crate::model::micros(now);
     let slot = match (&outcome, instead) {
         (Outcome::Untried, _) => return None, // R16
-        (Outcome::Deferred { code, .. }, _) => {
+        (Outcome::Deferred { code, text }, _) => {
             let jitter = f64::from(u32::try_from(at & 0xffff).unwrap_or(0)) / 65535.0;
             match hands
                 .retry
@@ -317,15 +318,17 @@ fn answer(
                 Next::Expired => Slot::Failed {
                     reason: Reason::DeliveryExpired,
                     code: *code,
+                    status: Status::of_reply(text),
                 },
             }
         }
         // The copy is withheld, whether its reader could be told or not.
         (_, Some(reason)) => Slot::Withheld { reason },
         (Outcome::Sent(_), None) => Slot::Sent { at },
-        (Outcome::Failed { reason, code, .. }, None) => Slot::Failed {
+        (Outcome::Failed { reason, code, text }, None) => Slot::Failed {
             reason: *reason,
             code: *code,
+            status: Status::of_reply(text),
         },
     };
     Some(Answer {

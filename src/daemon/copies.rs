@@ -370,6 +370,11 @@ impl Copies {
     }
 }
 
-fn lost(reason: Reason) -> Slot {
-    Slot::Failed { reason, code: 0 }
+/// The end of a copy that no mail server was asked about.
+pub(super) fn lost(reason: Reason) -> Slot {
+    Slot::Failed {
+        reason,
+        code: 0,
+        status: None,
+    }
 }

@@ -61,11 +61,16 @@ impl Status {
     /// that of its reply code.
     #[must_use]
     pub fn of_reply(text: &str) -> Option<Self> {
-        // What `sendmail` printed stands behind its exit code.
-        let text = match text.strip_prefix("exit ") {
-            Some(rest) => rest.split_once(": ").map_or(text, |(_, said)| said),
-            None => text,
-        };
+        // What `sendmail` printed stands behind its exit code; EX_NOUSER and EX_NOHOST say enough.
+        if let Some(exit) = text.strip_prefix("exit ") {
+            let (code, said) = exit.split_once(": ").unwrap_or((exit, ""));
+            let own = match code.trim() {
+                "67" => Self::parse("5.1.1"),
+                "68" => Self::parse("5.1.2"),
+                _ => None,
+            };
+            return Self::of_reply(said).or(own);
+        }
         let (code, rest) = text.trim_start().split_at_checked(3)?;
         let class = code.chars().next().and_then(|c| c.to_digit(10))?;
         let is_code = code.bytes().all(|b| b.is_ascii_digit()) && matches!(class, 4 | 5);
@@ -81,6 +86,24 @@ impl Status {
 }
 
 impl Status {
+    /// Packs it into a number other than 0, for [`Self::from_number`].
+    #[must_use]
+    pub fn to_number(self) -> u64 {
+        u64::from(self.class) << 32 | u64::from(self.subject) << 16 | u64::from(self.detail)
+    }
+
+    /// Unpacks it; `None` where there is none in it.
+    #[must_use]
+    pub fn from_number(number: u64) -> Option<Self> {
+        let class = u8::try_from(number >> 32).ok().filter(|class| *class > 0)?;
+        let part = |shift: u32| u16::try_from(number >> shift & 0xffff).ok();
+        Some(Self {
+            class,
+            subject: part(16)?,
+            detail: part(0)?,
+        })
+    }
+
     /// True for a bare reply code, which says nothing more.
     #[must_use]
     pub fn is_plain(self) -> bool {
@@ -476,6 +499,20 @@ mod tests {
             assert_eq!(Status::parse(bad), None, "{bad}");
         }
         assert_eq!(Status::parse("5.1.10").unwrap().to_string(), "5.1.10");
+        for (said, status) in [
+            ("550 5.2.2 full", Some("5.2.2")),
+            ("550 no such user", Some("5.0.0")),
+            ("exit 67", Some("5.1.1")),
+            ("exit 67: 550 5.2.2 full", Some("5.2.2")),
+            ("exit 69: gone fishing", None),
+            ("exit exit 67", None),
+        ] {
+            let read = Status::of_reply(said).map(|one| one.to_string());
+            assert_eq!(read.as_deref(), status, "{said}");
+            let read = Status::of_reply(said);
+            let back = read.and_then(|one| Status::from_number(one.to_number()));
+            assert_eq!(back, read, "{said}");
+        }
         assert_eq!(Worth::of(None), Worth::Soft);
     }
 }

@@ -26,6 +26,7 @@ use super::record::{
     is_sealed, seal,
 };
 use crate::disk;
+use crate::model::bounce::Status;
 use crate::model::{Deferral, Reason};
 
 /// How far one item got.
@@ -39,6 +40,8 @@ pub enum Slot {
         reason: Reason,
         /// The reply code of the receiver, 0 if none.
         code: u16,
+        /// What the receiver's reply said, in RFC 3463's terms.
+        status: Option<Status>,
     },
     /// Not tried yet.
     #[default]
@@ -78,9 +81,14 @@ impl Slot {
                 body.state = SENT;
                 body.at = at;
             }
-            Self::Failed { reason, code } => {
+            Self::Failed {
+                reason,
+                code,
+                status,
+            } => {
                 body.state = FAILED;
                 body.code = code;
+                body.due = status.map_or(0, Status::to_number);
                 body.reason = Some(reason);
             }
             Self::Withheld { reason } => {
@@ -108,6 +116,7 @@ impl Slot {
             (FAILED, Some(reason)) => Self::Failed {
                 reason,
                 code: body.code,
+                status: Status::from_number(body.due),
             },
             (WITHHELD, Some(reason)) => Self::Withheld { reason },
             _ => Self::Open,
@@ -412,6 +421,7 @@ mod tests {
             Slot::Failed {
                 reason: Reason::RecipientRefused,
                 code: 550,
+                status: Status::parse("5.7.509"),
             },
             Slot::Withheld {
                 reason: Reason::NoCertificate,

@@ -329,6 +329,7 @@ fn deliver(id: SpoolId, slots: &Slots, dice: &mut Dice) -> Done {
                     0 => Slot::Failed {
                         reason: Reason::RecipientRefused,
                         code: 550,
+                        status: None,
                     },
                     _ => Slot::Sent { at: 1 },
                 };

@@ -336,6 +336,7 @@ fn spool(maker: &mut Maker) {
         Slot::Failed {
             reason: Reason::Expired,
             code: 550,
+            status: None,
         },
         Slot::Withheld {
             reason: Reason::NoRecipient,

@@ -93,14 +93,10 @@ pub(super) fn judge(
         decision.plan.sequence = Some(number.map_err(|problem| hands.trouble(problem))?);
         disk::point("D4");
     }
-    let is_own = arrival.message.envelope.is_own();
-    // S38 is about what others can cause; the daemon's own reports are one for each message (R11).
-    if !is_own {
-        let limited = site.limit(&mut decision.plan, &id.to_string(), now);
-        limited.map_err(|problem| hands.trouble(problem))?;
-    }
+    let limited = site.limit(&mut decision.plan, &id.to_string(), now);
+    limited.map_err(|problem| hands.trouble(problem))?;
     // A post that found its way shows that the list's troubles are over.
-    let is_post = world.role == Role::Post && !is_own;
+    let is_post = world.role == Role::Post && !arrival.message.envelope.is_own();
     if is_post && !world.ring.is_incomplete() {
         let settled = lock(&site.told).settle(&list);
         settled.map_err(|problem| hands.trouble(problem))?;

@@ -20,7 +20,7 @@ use super::world::{Obstacle, Unsealable, World};
 use crate::config::permission::{RelayUser, exposed};
 use crate::config::{Problem, Problems, Settings};
 use crate::model::list::{ContentCipher, Revocation};
-use crate::model::plan::Plan;
+use crate::model::plan::{Disposition, Plan};
 use crate::model::route::{Role, Route};
 use crate::model::{Address, Reason};
 use crate::notice::Templates;
@@ -225,8 +225,12 @@ impl Site {
         Ok(store)
     }
 
-    /// Takes the notices out of a plan that were told already (contract S38, decision 2).
+    /// Takes the notices out of a plan that were told already (contract S38, decision 2). The
+    /// daemon's own reports are each about another message and all told (R11).
     pub fn limit(&self, plan: &mut Plan, id: &str, now: OffsetDateTime) -> Result<(), Problem> {
+        if plan.disposition == Disposition::Report {
+            return Ok(());
+        }
         let Some(list) = plan.list.clone() else {
             return Ok(());
         };

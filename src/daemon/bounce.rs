@@ -176,9 +176,7 @@ pub(super) fn given_up(
         let all = copies.len();
         format!("message {id}: {count} of {all} copies: {reason}")
     }));
-    // Owners know the members (S41). Nothing but what is on record: the same report is the same bytes.
-    let named = failed.iter().take(MOST_NAMED);
-    lines.extend(named.map(|one| format!("{}: {}", one.to, one.shown())));
+    // S39: who they are stands in no mail; the command tells.
     let command = format!("listseal subscriber ls {}", quoted(list));
     let report = Report::of_owners(reason, &lines, &command, id.to_string());
     hands.spool.announce(list, &report.to_bytes())?;
@@ -311,9 +309,6 @@ pub(super) fn forgive(
         _ => Ok(()),
     }
 }
-
-/// Members whom one report names.
-const MOST_NAMED: usize = 20;
 
 impl Site {
     /// Returns the records of what came back from the members of `list`.

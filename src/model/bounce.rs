@@ -140,7 +140,7 @@ impl Worth {
     #[must_use]
     pub fn of(status: Option<Status>) -> Self {
         match status.map(|one| (one.class, one.subject, one.detail)) {
-            Some((5, 1 | 4, _) | (5, 2, 0 | 1 | 4)) => Self::Hard,
+            Some((5, 1 | 4, _) | (5, 2, 0 | 1 | 4) | (5, 3, 0)) => Self::Hard,
             Some((4 | 5, ..)) | None => Self::Soft,
             Some(_) => Self::Nothing,
         }
@@ -478,7 +478,7 @@ mod tests {
         for (text, worth) in [
             ("5.1.1", Worth::Hard),
             ("5.0.0 (unknown)", Worth::Soft),
-            ("5.3.0", Worth::Soft),
+            ("5.3.0", Worth::Hard),
             ("5.5.0", Worth::Soft),
             ("5.2.1", Worth::Hard),
             ("5.4.4", Worth::Hard),
